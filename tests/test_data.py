@@ -1,0 +1,127 @@
+from __future__ import annotations
+
+import gzip
+import json
+
+import pytest
+from click.testing import CliRunner
+
+from detector.cli import main
+from detector.training.data import DataError, align, check, read_pages, segmented
+
+PAGE = {
+    "id": "p1",
+    "group": "g",
+    "lang": "en",
+    "access": "open",
+    "blocks": [{"text": "Rain fell on the town.", "label": "editorial"}, {"text": "Give $5", "label": "donation"}],
+}
+PROMPT = {**PAGE, "id": "p2", "blocks": [{"text": "Subscribe to read on", "label": "paywall"}]}
+
+
+def folder_with(path, *pages, html=None):
+    path.mkdir(exist_ok=True)
+    lines = [page if isinstance(page, str) else json.dumps(page) for page in pages]
+    (path / "labels.jsonl").write_text("\n".join(lines) + "\n")
+    for page_id, text in (html or {}).items():
+        (path / "pages").mkdir(exist_ok=True)
+        (path / "pages" / f"{page_id}.html.gz").write_bytes(gzip.compress(text.encode()))
+    return path
+
+
+def test_pages_are_read_with_their_place(tmp_path):
+    folder = folder_with(tmp_path / "a", PAGE, PROMPT)
+    first, second = read_pages([folder])
+    assert first.texts == ("Rain fell on the town.", "Give $5")
+    assert first.labels == ("editorial", "donation")
+    assert second.place == f"{folder / 'labels.jsonl'}:2"
+    assert (first.source, first.html_file) == ("a", None)
+
+
+def with_block(**block):
+    return {**PAGE, "blocks": [block]}
+
+
+@pytest.mark.parametrize(
+    ("line", "reason"),
+    [
+        ("{", "not JSON"),
+        ("[]", "not a JSON object"),
+        ({**PAGE, "id": ""}, '"id" is missing'),
+        ({key: value for key, value in PAGE.items() if key != "group"}, '"group" is missing'),
+        ({**PAGE, "access": "free"}, "'free'"),
+        ({**PAGE, "blocks": []}, '"blocks" is missing or empty'),
+        (with_block(text=" ", label="editorial"), 'block 0 has no "text"'),
+        (with_block(text="a", label="spam"), "unknown label 'spam'"),
+        (with_block(text="a"), "unknown label None"),
+    ],
+)
+def test_a_bad_line_is_told_with_file_and_line(tmp_path, line, reason):
+    folder = folder_with(tmp_path / "a", PAGE, line, PROMPT)
+    with pytest.raises(DataError, match=r"labels\.jsonl:2: .*") as error:
+        read_pages([folder])
+    assert reason in str(error.value)
+    (problem,) = check([folder])
+    assert problem.startswith(f"{folder / 'labels.jsonl'}:2: ")
+    assert reason in problem
+
+
+def test_an_id_that_stands_twice(tmp_path):
+    folders = [folder_with(tmp_path / "a", PAGE, PROMPT), folder_with(tmp_path / "b", PAGE)]
+    (problem,) = check(folders)
+    assert problem == f"{folders[1] / 'labels.jsonl'}:1: the id p1 stands at {folders[0] / 'labels.jsonl'}:1 already"
+
+
+def test_folders_that_are_no_labelled_data(tmp_path):
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "blank").mkdir()
+    (tmp_path / "blank" / "labels.jsonl").write_text("")
+    assert "not readable" in check([tmp_path / "empty"])[0]
+    assert "no labelled page" in check([tmp_path / "blank"])[0]
+
+
+def test_data_without_any_ask(tmp_path):
+    folder = folder_with(tmp_path / "a", with_block(text="Rain", label="editorial"))
+    assert [problem.split(": ")[1] for problem in check([folder])] == [
+        "no block of any page is labelled donation",
+        "no block of any page is labelled paywall",
+    ]
+
+
+def test_html_that_is_not_the_pages(tmp_path):
+    folder = folder_with(tmp_path / "a", PAGE, PROMPT, html={"p1": "<p>Something else"})
+    (folder / "pages" / "p2.html.gz").write_bytes(b"not packed")
+    first, second = check([folder])
+    assert first.startswith(f"{folder / 'labels.jsonl'}:1: the page's HTML holds 0 of its 2 labelled blocks")
+    assert "cannot be unpacked" in second
+
+
+def test_html_is_cut_anew_and_takes_the_labels(tmp_path):
+    html = "<nav>Home</nav><p>Rain fell on<br><br>the town.</p><b>Give $5</b>"
+    (page,) = read_pages([folder_with(tmp_path / "a", PAGE, html={"p1": html})])
+    cut, labels = segmented(page)
+    assert cut.texts == ["Home", "Rain fell on", "the town.", "Give $5"]
+    assert labels == ["unclear", "unclear", "unclear", "donation"]
+
+
+def test_labels_are_carried_over_by_words():
+    labelled = ["Give", "Give", "one two three four five six seven eight nine", "Later"]
+    labels = ["donation", "furniture", "editorial", "unclear"]
+    texts = ["Give", "one two three four five", "Give", "six seven eight nine Later", "Give", "new"]
+    assert align(texts, labelled, labels) == ["donation", "editorial", "furniture", "editorial", "unclear", "unclear"]
+
+
+def test_the_check_command(tmp_path):
+    good = folder_with(tmp_path / "good", PAGE, PROMPT)
+    result = CliRunner().invoke(main, ["check", str(good)])
+    assert (result.exit_code, result.stdout) == (0, "")
+    bad = folder_with(tmp_path / "bad", "{")
+    result = CliRunner().invoke(main, ["check", str(bad)])
+    assert result.exit_code == 1
+    assert result.stdout.startswith(f"{bad / 'labels.jsonl'}:1: ")
+
+
+def test_the_written_training_text_is_clean():
+    from conftest import TOP
+
+    assert check([TOP / "training_data"]) == []
