@@ -274,12 +274,11 @@ def walk(tree: LexborHTMLParser, keep_nodes: bool = False) -> Segmented:
             parent.append(element)
             depth.append(len(stack))
             tag_of.append(tag)
-            attributes = node.attributes
-            if attributes:
-                telling = [value for name, value in attributes.items() if value and name in _TELLING_ATTRIBUTES]
-                signature.append(" ".join((tag, *telling)))
-            else:
-                signature.append(tag)
+            telling = tag
+            for name, value in node.attributes.items():
+                if value and name in _TELLING_ATTRIBUTES:
+                    telling = f"{telling} {value}"
+            signature.append(telling)
             if keep_nodes:
                 structure.element_nodes.append(node)
             child = node.first_child
