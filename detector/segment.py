@@ -19,6 +19,9 @@ from detector.page import PageError
 MAX_CHARACTERS = 20_000_000
 """Longer pages are refused: no article is that long, and the parser needs some 30 bytes a character."""
 
+MAX_BLOCKS = 200_000
+"""Pages of more blocks are refused: no page has them, and judging them would take gigabytes."""
+
 MAX_DEPTH = 5_000
 """More elements open at once are refused: the parser's time grows with the square of the depth."""
 

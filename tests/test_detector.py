@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from detector import KINDS, LABELS, Detector, Page, PageError
 from detector.page import FLAGGED, LABEL_OF_KIND, Block, kinds_to_drop
+from detector.segment import MAX_BLOCKS
 
 APPEAL = "We depend on our readers. Please support our journalism with a donation from $2 a month. Thank you."
 ARTICLE = "The council voted on Tuesday to close the old bridge, which has carried traffic since 1931, for repairs."
@@ -75,6 +76,11 @@ class TestScan:
     @pytest.mark.parametrize("page", [b"", "   ", b"%PDF-1.7", "<html><body></body></html>", "— … —"])
     def test_pages_that_cannot_be_judged(self, detector, page):
         with pytest.raises(PageError):
+            detector.scan(page)
+
+    @pytest.mark.parametrize("page", ["a line\n" * (MAX_BLOCKS + 1), "<p>a" * (MAX_BLOCKS + 1)])
+    def test_pages_of_too_many_paragraphs(self, detector, page):
+        with pytest.raises(PageError, match="more than 200,000 paragraphs"):
             detector.scan(page)
 
     def test_a_bad_page_among_many_gives_its_error_in_its_place(self, detector):
