@@ -10,7 +10,7 @@ import numpy as np
 from detector.features import Float
 from detector.model import Model, read_model, shipped_model
 from detector.page import FLAGGED, KINDS, LABEL_OF_KIND, Block, Page, PageError
-from detector.segment import MAX_BLOCKS, Segmented, as_text, segment_html, segment_text, sniff_kind
+from detector.segment import Segmented, as_text, segment, sniff_kind
 
 _ASKS = np.array([kind in FLAGGED for kind in KINDS])
 
@@ -66,11 +66,7 @@ class Detector:
         kind = input or sniff_kind(source)
         if kind not in ("html", "text"):
             raise ValueError(f"input is {kind!r}, neither 'html' nor 'text'")
-        cut = segment_html(source) if kind == "html" else segment_text(source)
-        if not cut.texts:
-            raise PageError("the page has no text")
-        if len(cut.texts) > MAX_BLOCKS:
-            raise PageError(f"the page has more than {MAX_BLOCKS:,} paragraphs: is it many pages in one? Split it")
+        cut = segment(source, kind)
         probabilities = self.model.classifier.probabilities(cut)
         threshold = self.threshold
         if threshold is None:

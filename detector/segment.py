@@ -126,12 +126,16 @@ def segment(page: bytes | str, kind: str | None = None) -> Segmented:
     Raises
     ------
     PageError
-        The page is empty, binary, larger than ``MAX_CHARACTERS``, or built to stall a parser.
+        The page is empty, binary, without text, larger than ``MAX_CHARACTERS``, of more than ``MAX_BLOCKS`` blocks, or
+        built to stall a parser.
     """
     text = as_text(page)
-    if (kind or sniff_kind(text)) == "html":
-        return segment_html(text)
-    return segment_text(text)
+    cut = segment_html(text) if (kind or sniff_kind(text)) == "html" else segment_text(text)
+    if not cut.texts:
+        raise PageError("the page has no text")
+    if len(cut.texts) > MAX_BLOCKS:
+        raise PageError(f"the page has more than {MAX_BLOCKS:,} paragraphs: is it many pages in one? Split it")
+    return cut
 
 
 def as_text(page: bytes | str) -> str:
