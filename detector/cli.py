@@ -26,6 +26,9 @@ _COLOURS = {"donation": "magenta", "paywall": "yellow", "editorial": None, "othe
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
+_MOST_REMARKS = 20
+
+
 @click.group(context_settings=_CONTEXT)
 @click.version_option(__version__, prog_name="detector")
 def main() -> None:
@@ -253,6 +256,9 @@ def evaluate(data: tuple[Path, ...], form: str, model: str | None, threshold: fl
 def check(context: click.Context, data: tuple[Path, ...]) -> None:
     """Say what is wrong with labelled folders, file and line.
 
+    Tells too, as remarks that are no problems, which blocks nearly repeat blocks of other pages, and which languages
+    have few pages.
+
     \b
     Example:
       detector check training_data/
@@ -262,6 +268,8 @@ def check(context: click.Context, data: tuple[Path, ...]) -> None:
     problems = problems_of(data)
     for problem in problems:
         click.echo(problem)
+    if not problems:
+        _remarks(data)
     click.echo(f"{len(problems) or 'no'} problem{'s' * (len(problems) != 1)}", err=True)
     context.exit(1 if problems else 0)
 
@@ -278,6 +286,25 @@ def info(model: str | None) -> None:
     from detector.card import card_markdown
 
     click.echo(card_markdown(_detector(model, None).model))
+
+
+def _remarks(data: tuple[Path, ...]) -> None:
+    from detector.training.data import read_pages
+    from detector.training.survey import PAGES_WANTED, near_duplicates, short_languages
+
+    pages = read_pages(data)
+    repeated, compared = near_duplicates(pages)
+    share = 100 * len(repeated) / max(compared, 1)
+    click.echo(f"near-duplicates: {len(repeated):,} of {compared:,} blocks of five words or more ({share:.2f} %)")
+    for duplicate in repeated[:_MOST_REMARKS]:
+        click.echo(f"  {duplicate}")
+    if len(repeated) > _MOST_REMARKS:
+        click.echo(f"  and {len(repeated) - _MOST_REMARKS:,} more")
+    wanted = ", ".join(f"{count} pages with {kind}" for kind, count in PAGES_WANTED.items())
+    short = list(short_languages(pages))
+    click.echo(f"languages with fewer than {wanted}: {len(short) or 'none'}")
+    for line in short:
+        click.echo(f"  {line}")
 
 
 def _detector(model: str | None, threshold: float | None) -> Detector:

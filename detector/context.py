@@ -6,13 +6,13 @@ All functions take one page at a time, so that a page's scores do not depend on 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
 
 import numpy as np
 from numpy.typing import NDArray
 
-from detector.features import Float, Int, text_numbers
-from detector.segment import Structure
+from detector import native
+from detector.features import NUMBERS, Batch, Float, Int, sign_table, text_numbers
+from detector.segment import Int32, Structure
 
 NEIGHBOURS = 4
 """How many blocks before and after a block are seen one by one."""
@@ -24,6 +24,9 @@ WINDOWS = (2, 7, 20)
 CONTAINER_LEVELS = 4
 """How many elements above a block's own are seen as the mean of the blocks directly or indirectly below."""
 
+POSITIONS = 6
+"""How many numbers tell where a block stands."""
+
 _TAGS = {
     tag: number
     for number, tag in enumerate("p div li button h1 h2 h3 h4 td label figcaption blockquote dd section".split())
@@ -31,12 +34,12 @@ _TAGS = {
 _LOGIT_LIMIT = 8.0
 
 
-def text_context(texts: list[str], scores: Float) -> Float:
+def text_context(batch: Batch, scores: Float) -> Float:
     """What the second stage sees of each block of bare text.
 
     Parameters
     ----------
-    texts : list of str, n_blocks of one page
+    batch : Batch of the texts of the n_blocks of one page
     scores : (n_blocks, n_kinds) float32
         First-stage scores of the text: log odds of each kind.
 
@@ -44,15 +47,15 @@ def text_context(texts: list[str], scores: Float) -> Float:
     -------
     (n_blocks, n_features) float32
     """
-    return np.concatenate(_text_parts(texts, scores), axis=1)
+    return _context(batch, scores, None)
 
 
-def html_context(texts: list[str], scores: Float, structure: Structure, structure_scores: Float) -> Float:
+def html_context(batch: Batch, scores: Float, structure: Structure, structure_scores: Float) -> Float:
     """What the second stage sees of each block of HTML: `text_context`, and the same of the elements around.
 
     Parameters
     ----------
-    texts, scores
+    batch, scores
         As for `text_context`.
     structure : Structure of the page
     structure_scores : (n_blocks, n_kinds) float32
@@ -62,28 +65,48 @@ def html_context(texts: list[str], scores: Float, structure: Structure, structur
     -------
     (n_blocks, n_features) float32
     """
-    around = shares(structure_scores)
-    return np.concatenate(
-        (
-            *_text_parts(texts, scores),
-            _structure_numbers(texts, structure),
-            *_around(around, structure_scores),
-            *_neighbours(around, STRUCTURE_NEIGHBOURS),
-            *_container_means(shares(scores), structure),
-        ),
-        axis=1,
+    return _context(batch, scores, (structure, structure_scores))
+
+
+def _context(batch: Batch, scores: Float, html: tuple[Structure, Float] | None) -> Float:
+    numbers, share = _numbers(batch), shares(scores)
+    if native.LIBRARY is not None:
+        settings = (NEIGHBOURS, STRUCTURE_NEIGHBOURS, CONTAINER_LEVELS, *WINDOWS)
+        around = _for_native(batch, *html) if html else None
+        return native.context(native.LIBRARY, settings, _LOGIT_LIMIT, numbers, share, scores, around)
+    parts = [numbers, *_around(share, scores), *_neighbours(np.column_stack((share, numbers[:, :1])), NEIGHBOURS)]
+    if html:
+        structure, structure_scores = html
+        structure_share = shares(structure_scores)
+        parts += [
+            _structure_numbers(batch, structure),
+            *_around(structure_share, structure_scores),
+            *_neighbours(structure_share, STRUCTURE_NEIGHBOURS),
+            *_container_means(share, structure),
+        ]
+    return np.concatenate(parts, axis=1)
+
+
+def _for_native(batch: Batch, structure: Structure, scores: Float) -> native.Html:
+    return native.Html(
+        batch.lengths,
+        structure.link_characters,
+        structure.element,
+        structure.parent,
+        structure.depth,
+        structure.tag,
+        _known_tags(structure),
+        len(_TAGS),
+        shares(scores),
+        scores,
     )
 
 
-def _text_parts(texts: list[str], scores: Float) -> list[Float]:
-    numbers, share = text_numbers(texts), shares(scores)
-    seen_of_neighbours = np.concatenate((share, numbers[:, :1]), axis=1)
-    return [
-        numbers,
-        _positions(texts),
-        *_around(share, scores),
-        *_neighbours(seen_of_neighbours, NEIGHBOURS),
-    ]
+def _numbers(batch: Batch) -> Float:
+    if native.LIBRARY is not None:
+        arrays = (batch.characters, batch.lengths)
+        return native.block_numbers(native.LIBRARY, *arrays, sign_table(), len(NUMBERS) + POSITIONS)
+    return np.concatenate((text_numbers(batch), _positions(batch)), axis=1)
 
 
 def shares(scores: Float) -> Float:
@@ -95,23 +118,20 @@ def shares(scores: Float) -> Float:
 
 def _around(share: Float, scores: Float) -> list[Float]:
     """The block's own scores, their means over windows around it and over the page, and the page's highest."""
-    whole = np.concatenate((share.mean(axis=0), share.max(axis=0)))
+    count = len(share)
+    total = np.zeros((count + 1, share.shape[1]))
+    np.cumsum(share, axis=0, dtype=np.float64, out=total[1:])
+    at = np.arange(count)
+    means = []
+    for width in (*WINDOWS, count):
+        low, high = np.maximum(at - width, 0), np.minimum(at + width + 1, count)
+        means.append(((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32))
     return [
         share,
         np.clip(scores, -_LOGIT_LIMIT, _LOGIT_LIMIT),
-        *_window_means(share),
-        np.broadcast_to(whole, (len(share), len(whole))),
+        *means,
+        np.broadcast_to(share.max(axis=0), share.shape),
     ]
-
-
-def _window_means(values: Float) -> Iterator[Float]:
-    """For each of WINDOWS, the mean over each block and as many on each side, as far as the page goes."""
-    total = np.zeros((len(values) + 1, values.shape[1]))
-    np.cumsum(values, axis=0, out=total[1:])
-    at = np.arange(len(values))
-    for width in WINDOWS:
-        low, high = np.maximum(at - width, 0), np.minimum(at + width + 1, len(values))
-        yield ((total[high] - total[low]) / (high - low)[:, None]).astype(np.float32)
 
 
 def _neighbours(values: Float, count: int) -> list[Float]:
@@ -121,32 +141,33 @@ def _neighbours(values: Float, count: int) -> list[Float]:
     return [padded[offset : offset + len(values)] for offset in range(2 * count + 1) if offset != count]
 
 
-def _positions(texts: list[str]) -> Float:
+def _positions(batch: Batch) -> Float:
     """Where the block stands on the page, by blocks and by characters, and how often the page repeats its text."""
-    count = len(texts)
+    count = len(batch.texts)
     at = np.arange(count)
-    length = np.fromiter(map(len, texts), np.int64, count)
-    before = np.cumsum(length) - length
-    occurrences = Counter(texts)
-    repeats = np.fromiter((occurrences[text] for text in texts), np.int64, count)
-    columns = (at / count, np.log1p(at), np.log1p(count - 1 - at), before / length.sum(), np.log(repeats))
+    before = np.cumsum(batch.lengths) - batch.lengths
+    occurrences = Counter(batch.texts)
+    repeats = np.fromiter((occurrences[text] for text in batch.texts), np.int64, count)
+    columns = (at / count, np.log1p(at), np.log1p(count - 1 - at), before / batch.lengths.sum(), np.log(repeats))
     return np.stack((*columns, np.full(count, np.log1p(count))), axis=1).astype(np.float32)
 
 
-def _structure_numbers(texts: list[str], structure: Structure) -> Float:
+def _structure_numbers(batch: Batch, structure: Structure) -> Float:
     """The share of the block that is links, its depth, and its element's tag."""
-    length = np.fromiter(map(len, texts), np.int64, len(texts))
-    links = np.minimum(np.array(structure.link_characters) / length, 1.5)
-    depth = np.log1p([structure.depth[element] for element in structure.element])
-    tags = np.array([_TAGS.get(structure.tag[element], len(_TAGS)) for element in structure.element])
-    is_tag = tags[:, None] == np.arange(len(_TAGS))
-    return np.column_stack((links, depth, is_tag)).astype(np.float32)
+    numbers = np.zeros((len(batch.lengths), 2 + len(_TAGS)), np.float32)
+    numbers[:, 0] = np.minimum(structure.link_characters / batch.lengths, 1.5)
+    numbers[:, 1] = np.log1p(structure.depth[structure.element])
+    numbers[:, 2:] = _known_tags(structure)[structure.tag[structure.element]][:, None] == np.arange(len(_TAGS))
+    return numbers
+
+
+def _known_tags(structure: Structure) -> Int32:
+    return np.array([_TAGS.get(tag, len(_TAGS)) for tag in structure.tags], np.int32)
 
 
 def _container_means(values: Float, structure: Structure) -> list[Float]:
     """For each element above the block's own: the mean over the blocks that share it, and their number."""
-    parent = np.array(structure.parent)
-    element = np.array(structure.element)
+    parent, element = structure.parent, structure.element
     columns: list[Float] = []
     for _ in range(CONTAINER_LEVELS):
         element = np.where(parent[element] >= 0, parent[element], element)
@@ -155,14 +176,13 @@ def _container_means(values: Float, structure: Structure) -> list[Float]:
     return columns
 
 
-def _group_means(values: Float, group: Int) -> tuple[Float, NDArray[np.int64]]:
+def _group_means(values: Float, group: NDArray[np.int32]) -> tuple[Float, Int]:
     """The mean of the values, and the size, of each row's group."""
     order = np.argsort(group, kind="stable")
     ordered = group[order]
     starts = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
     sizes = np.diff(starts, append=len(group))
-    sums: Float = np.add.reduceat(values[order], starts, axis=0)
-    means = np.divide(sums, sizes[:, None], dtype=np.float32)
+    means = np.add.reduceat(values[order], starts, axis=0, dtype=np.float64) / sizes[:, None]
     member = np.empty(len(group), np.int64)
     member[order] = np.repeat(np.arange(len(starts)), sizes)
-    return means[member], sizes[member]
+    return means.astype(np.float32)[member], sizes[member]

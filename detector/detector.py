@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Collection, Iterable, Iterator
+from itertools import repeat
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from detector.classifier import ASKS, ask_scores
 from detector.features import Float
 from detector.model import Model, read_model, shipped_model
 from detector.page import FLAGGED, KINDS, LABEL_OF_KIND, Block, Page, PageError
-from detector.segment import Segmented, as_text, segment, sniff_kind
-
-_ASKS = np.array([kind in FLAGGED for kind in KINDS])
+from detector.segment import Segmented, read, segment, sniff_kind
 
 
 class Detector:
@@ -62,8 +64,8 @@ class Detector:
         PageError
             The page is empty, binary, without text, too large, or built to stall a parser.
         """
-        source = as_text(page)
-        kind = input or sniff_kind(source)
+        source = read(page)
+        kind = input or sniff_kind(source.text)
         if kind not in ("html", "text"):
             raise ValueError(f"input is {kind!r}, neither 'html' nor 'text'")
         cut = segment(source, kind)
@@ -71,7 +73,7 @@ class Detector:
         threshold = self.threshold
         if threshold is None:
             threshold = self.model.thresholds[self.model.classifier.kind_of(cut)]
-        return Page(kind, tuple(_blocks(cut, probabilities, threshold)), source)
+        return Page(kind, tuple(_blocks(cut, probabilities, threshold)), source.text)
 
     def clean(
         self, page: bytes | str, to: str = "text", drop: Collection[str] = FLAGGED, input: str | None = None
@@ -108,15 +110,23 @@ class Detector:
                 yield error
 
 
-def _blocks(cut: Segmented, probabilities: Float, threshold: float) -> Iterator[Block]:
-    scores = probabilities[:, _ASKS].sum(axis=1)
+def _blocks(cut: Segmented, probabilities: Float, threshold: float) -> list[Block]:
+    scores = ask_scores(probabilities)
     flagged = scores >= threshold
     # A flagged block is the likelier of the two asks, any other the likeliest of the rest.
-    kinds = np.where(flagged[:, None] == _ASKS, probabilities, -1).argmax(axis=1)
+    kinds = np.where(flagged[:, None] == ASKS, probabilities, -1).argmax(axis=1)
     names = [KINDS[kind] for kind in kinds.tolist()]
     labels = [LABEL_OF_KIND[name] for name in names]
     rounded = scores.astype(np.float64).round(4).tolist()
     nothing = [None] * len(names)
     starts, ends = zip(*cut.spans, strict=True) if cut.spans else (nothing, nothing)
     paths = cut.structure.xpaths() if cut.structure else nothing
-    return map(Block, cut.texts, labels, names, rounded, starts, ends, paths)
+    return _made(len(names), cut.texts, labels, names, rounded, starts, ends, paths)
+
+
+def _made(count: int, *columns: Iterable[Any]) -> list[Block]:
+    """So many blocks, of whose fields each column has the values; a frozen class is filled faster field by field."""
+    blocks = list(map(object.__new__, repeat(Block, count)))
+    for name, values in zip(Block.__slots__, columns, strict=True):
+        deque(map(getattr(Block, name).__set__, blocks, values), maxlen=0)
+    return blocks

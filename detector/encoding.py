@@ -36,13 +36,20 @@ def sniff(data: bytes, charset: str | None = None) -> webencodings.Encoding:
 
 def decode(data: bytes, charset: str | None = None) -> str:
     """A page's bytes as text; bytes that are invalid in its encoding become U+FFFD, as in a browser."""
-    if charset is None and not _bom(data) and not _declared(data):
-        try:
-            return data.decode("utf-8")
-        except UnicodeDecodeError:
-            pass
-    text: str = webencodings.decode(data, sniff(data, charset), errors="replace")[0]
+    text = decode_plain_utf8(data) if charset is None else None
+    if text is None:
+        text = webencodings.decode(data, sniff(data, charset), errors="replace")[0]
     return text
+
+
+def decode_plain_utf8(data: bytes) -> str | None:
+    """A page's bytes as text where they are valid UTF-8 without a mark, and nothing says that they are not UTF-8."""
+    if _bom(data) or (_declared(data) or webencodings.UTF8) != webencodings.UTF8:
+        return None
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        return None
 
 
 def _bom(data: bytes) -> webencodings.Encoding | None:

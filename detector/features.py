@@ -14,6 +14,8 @@ from typing import TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from detector import native
+
 Bool: TypeAlias = NDArray[np.bool_]
 Int: TypeAlias = NDArray[np.int64]
 UInt32: TypeAlias = NDArray[np.uint32]
@@ -21,6 +23,9 @@ Float: TypeAlias = NDArray[np.float32]
 
 MAX_BLOCK_CHARACTERS = 1_000
 """A block is judged by its first 1,000 characters."""
+
+MAX_LENGTH = 8
+"""Of n-grams, in characters or words."""
 
 _GAP, _END = 0, 1  # codes of what stands between words and between texts
 _SEPARATOR = "\x1e"  # white space to str.split(), so that no block holds it
@@ -36,6 +41,22 @@ class NgramSettings:
     bits: int
     characters: tuple[int, ...]
     words: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """Some texts, and their characters one after another: ``characters``, (n_characters,) uint32, and ``lengths``,
+    (n_texts,) int64."""
+
+    texts: list[str]
+    characters: UInt32
+    lengths: Int
+
+    @classmethod
+    def of(cls, texts: list[str]) -> Batch:
+        """The batch of these texts."""
+        characters = np.frombuffer("".join(texts).encode("utf-32-le", "replace"), np.uint32)
+        return cls(texts, characters, np.fromiter(map(len, texts), np.int64, len(texts)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +105,34 @@ def hash_ngrams(texts: list[str], settings: NgramSettings) -> list[Ngrams]:
     return found
 
 
+def ngram_sums(table: NDArray[np.int8], batch: Batch, settings: NgramSettings) -> NDArray[np.int32]:
+    """Sum the rows of a table over the hashed n-grams of each text.
+
+    Parameters
+    ----------
+    table : (2 ** bits, n_columns) int8
+        The last column is read as unsigned.
+    batch : Batch of n_texts
+    settings : NgramSettings
+
+    Returns
+    -------
+    (n_texts, n_columns) int32
+    """
+    if native.LIBRARY is not None:
+        of = (settings.characters, settings.words)
+        arrays = (batch.characters, batch.lengths)
+        return native.ngram_sums(native.LIBRARY, *arrays, MAX_BLOCK_CHARACTERS, _code_table(), of, table)
+    sums = np.zeros((len(batch.texts), table.shape[1]), np.int32)
+    for ngrams in hash_ngrams(batch.texts, settings):
+        some = np.flatnonzero(np.diff(ngrams.starts))
+        if len(some):
+            rows = table.take(ngrams.columns, axis=0).astype(np.int32)
+            rows[:, -1] %= 256
+            sums[some] += np.add.reduceat(rows, ngrams.starts[some], axis=0)
+    return sums
+
+
 @cache
 def _powers(length: int) -> tuple[UInt32, UInt32]:
     """The powers of the hash's base, and of its inverse, modulo 2 ** 32."""
@@ -113,13 +162,14 @@ def _within_word(gaps: Bool, ends: Bool, n: int) -> Bool:
 
 def _codes(texts: list[str]) -> UInt32:
     """The batch as one array of codes, "gap text gap END" after "gap text gap END"; runs of gaps are one."""
-    joined = " " + f" {_SEPARATOR} ".join([text[:MAX_BLOCK_CHARACTERS] for text in texts]).lower() + f" {_SEPARATOR}"
+    joined = " " + f" {_SEPARATOR} ".join([text[:MAX_BLOCK_CHARACTERS] for text in texts]) + f" {_SEPARATOR}"
     if joined.count(_SEPARATOR) != len(texts):  # attributes may hold it
         return _codes([text.replace(_SEPARATOR, " ") for text in texts])
     raw = np.frombuffer(joined.encode("utf-32-le", "replace"), np.uint32)
     codes = _code_table().take(raw, mode="clip")
     if raw.max() >= _BMP:
         codes = np.where(raw < _BMP, codes, raw)
+    codes[raw == ord(_SEPARATOR)] = _END
     kept = codes != _GAP
     kept[1:] |= codes[:-1] != _GAP
     kept[0] = True
@@ -135,15 +185,15 @@ def _categories() -> NDArray[np.str_]:
 
 @cache
 def _code_table() -> UInt32:
-    """(65,536,) the code of each character: letters and marks themselves, one for digits, one for currency signs."""
+    """(65,536,) the code of each character: lower-case letters and marks themselves, the capitals' their small
+    letters', one for digits, one for currency signs."""
     category = _categories()
     codes = np.zeros(_BMP, np.uint32)
     major = category.astype("U1")
     letters = np.flatnonzero((major == "L") | (major == "M"))
-    codes[letters] = letters
+    codes[letters] = [ord(chr(letter).lower()[0]) for letter in letters]
     codes[major == "N"] = ord("0")
     codes[category == "Sc"] = ord("$")
-    codes[ord(_SEPARATOR)] = _END
     return codes
 
 
@@ -171,6 +221,7 @@ NUMBERS = (
 )
 """The columns of `text_numbers`."""
 
+
 _SIGN_CHARACTERS = {
     "percent": "%٪",
     "question": "?？؟;",
@@ -194,24 +245,23 @@ _SIGNS = ("other", *_SIGN_CHARACTERS, *_SIGN_CATEGORIES)
 _SIGN = {name: number for number, name in enumerate(_SIGNS)}
 
 
-def text_numbers(texts: list[str]) -> Float:
+def text_numbers(batch: Batch) -> Float:
     """Plain numbers of each text, (n_texts, len(NUMBERS)): its length, its signs, how it begins and ends."""
-    raw = np.frombuffer("".join(texts).encode("utf-32-le", "replace"), np.uint32)
-    signs = _sign_table().take(raw, mode="clip")
-    length = np.fromiter(map(len, texts), np.int64, len(texts))
+    length = batch.lengths
+    signs = sign_table().take(batch.characters, mode="clip")
     stops = np.cumsum(length)
-    owner = np.repeat(np.arange(0, len(texts) * len(_SIGNS), len(_SIGNS)), length)
-    table = np.bincount(owner + signs, minlength=len(texts) * len(_SIGNS)).reshape(len(texts), len(_SIGNS))
+    owner = np.repeat(np.arange(0, len(length) * len(_SIGNS), len(_SIGNS)), length)
+    table = np.bincount(owner + signs, minlength=len(length) * len(_SIGNS)).reshape(-1, len(_SIGNS))
     count = dict(zip(_SIGNS, table.T.astype(np.float32), strict=True))
     first, last = signs[stops - length], signs[stops - 1]
     size = length.astype(np.float32)
-    cased = count["letter"] + count["capital"]
-    letters = np.maximum(cased + count["caseless"], 1)
-    other = size - cased - count["caseless"] - count["digit"] - count["space"]
+    letters = count["letter"] + count["capital"] + count["caseless"]
+    other = size - letters - count["digit"] - count["space"]
+    letters = np.maximum(letters, 1)
     return np.stack(
         [
-            np.log1p(size),
-            np.log1p(count["space"]),
+            np.log1p(length),
+            np.log1p(count["space"].astype(np.float64)),
             count["caseless"] / letters,
             count["capital"] / letters,
             count["digit"] / size,
@@ -232,7 +282,7 @@ def text_numbers(texts: list[str]) -> Float:
 
 
 @cache
-def _sign_table() -> NDArray[np.uint8]:
+def sign_table() -> NDArray[np.uint8]:
     """(65,536,) the sign that each character is; characters beyond count as the last, a noncharacter."""
     table = np.zeros(_BMP, np.uint8)
     for name, characters in _SIGN_CHARACTERS.items():

@@ -17,18 +17,17 @@ from numpy.typing import NDArray
 from safetensors import SafetensorError, safe_open
 from safetensors.numpy import save
 
-from detector.classifier import EXCERPT_BLOCKS, STRUCTURE_PARTS, Classifier, HashedLinear, Networks
-from detector.features import NgramSettings
+from detector.classifier import EXCERPT_BLOCKS, STRUCTURE_PARTS, Calibration, Classifier, HashedLinear, Networks
+from detector.features import MAX_LENGTH, NgramSettings
 from detector.output import whole_file
 from detector.page import KINDS
 from detector.segment import segment_html, segment_text
 
-FORMAT = 1
+FORMAT = 2
 """Counted up when a model of before can no longer be read."""
 
 _HEADER = "detector"
 _SHIPPED = "detector.safetensors"
-_WEIGHT_LIMIT = 127
 
 
 class ModelError(ValueError):
@@ -63,7 +62,7 @@ def write_model(model: Model, path: Path) -> None:
     ngrams = {}
     for name, linear in (("text", classifier.text), ("structure", classifier.structure)):
         if linear:
-            arrays |= {f"{name}.{key}": value for key, value in _pack(linear).items()}
+            arrays |= {f"{name}.{key}": getattr(linear, key) for key in ("table", "scale", "bias")}
             ngrams[name] = asdict(linear.settings)
     for name, networks in classifier.second.items():
         for key in Networks.__slots__:
@@ -73,6 +72,7 @@ def write_model(model: Model, path: Path) -> None:
         "kinds": KINDS,
         "ngrams": ngrams,
         "thresholds": dict(model.thresholds),
+        "calibration": {kind: asdict(line) for kind, line in classifier.calibration.items()},
         "card": dict(model.card),
     }
     with whole_file(path) as file:
@@ -113,36 +113,24 @@ def read_model(path: Path) -> Model:
         raise ModelError(f"{path}: the model's parts do not fit together ({error}); train it anew") from error
 
 
-def _pack(linear: HashedLinear) -> dict[str, NDArray[Any]]:
-    weights = linear.table[:, :-1]
-    scale = np.maximum(np.abs(weights).max(axis=0), 1e-12) / _WEIGHT_LIMIT
-    return {
-        "weights": np.round(weights / scale).astype(np.int8),
-        "scale": scale.astype(np.float32),
-        "squares": linear.table[:, -1].astype(np.float16),
-        "bias": linear.bias.astype(np.float32),
-    }
-
-
 def _unpack(settings: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]], name: str, parts: int) -> HashedLinear:
-    weights = arrays[f"{name}.weights"]
-    rows, columns = 1 << int(settings["bits"]), parts * len(KINDS)
-    _expect(name, weights.shape == (rows, columns) and weights.dtype == np.int8)
-    _expect(name, arrays[f"{name}.scale"].shape == (columns,) and arrays[f"{name}.squares"].shape == (rows,))
-    _expect(name, arrays[f"{name}.bias"].shape == (len(KINDS),))
-    table = np.empty((rows, columns + 1), np.float32)
-    np.multiply(weights, arrays[f"{name}.scale"], out=table[:, :-1])
-    table[:, -1] = arrays[f"{name}.squares"]
+    table, scale, bias = (arrays[f"{name}.{key}"] for key in ("table", "scale", "bias"))
     ngrams = NgramSettings(int(settings["bits"]), tuple(settings["characters"]), tuple(settings["words"]))
-    return HashedLinear(ngrams, table, arrays[f"{name}.bias"])
+    columns = parts * len(KINDS)
+    _expect(name, 1 <= ngrams.bits <= 30 and table.shape == (1 << ngrams.bits, columns + 1) and table.dtype == np.int8)
+    _expect(name, scale.shape == (columns,) and bias.shape == (len(KINDS),))
+    _expect(name, scale.dtype == bias.dtype == np.float32)
+    _expect(name, all(type(n) is int and 2 <= n <= MAX_LENGTH for n in ngrams.characters))
+    _expect(name, all(type(n) is int and 1 <= n <= MAX_LENGTH for n in ngrams.words))
+    return HashedLinear(ngrams, table, scale, bias)
 
 
 def _networks(arrays: Mapping[str, NDArray[Any]], name: str) -> Networks:
     networks = Networks(**{key: arrays[f"{name}.{key}"] for key in Networks.__slots__})
-    count, width, kinds = networks.output.shape
-    _expect(name, networks.hidden.ndim == 2 and networks.hidden.shape[1] == count * width)
-    _expect(name, networks.hidden_bias.shape == (count * width,) and kinds == len(KINDS))
-    _expect(name, networks.output_bias.shape == (count, 1, kinds))
+    units, outputs = networks.output.shape
+    _expect(name, networks.hidden.ndim == 2 and networks.hidden.shape[1] == units)
+    _expect(name, networks.hidden_bias.shape == (units,) and networks.output_bias.shape == (outputs,))
+    _expect(name, outputs % len(KINDS) == 0 and outputs > 0)
     return networks
 
 
@@ -158,4 +146,5 @@ def _assemble(header: Mapping[str, Any], arrays: Mapping[str, NDArray[Any]]) -> 
     thresholds = {kind: float(value) for kind, value in header["thresholds"].items()}
     _expect("thresholds", "excerpt" in thresholds and ("html" in thresholds) == (structure is not None))
     second = {kind: _networks(arrays, f"on_{kind}") for kind in thresholds}
-    return Model(Classifier(text, structure, second), thresholds, header["card"])
+    calibration = {kind: Calibration(**header["calibration"][kind]) for kind in thresholds}
+    return Model(Classifier(text, structure, second, calibration), thresholds, header["card"])

@@ -7,20 +7,31 @@ shows them. Of plain text, a block is a paragraph or a line.
 
 from __future__ import annotations
 
+import ctypes
 import re
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from functools import cache
+from typing import TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 from selectolax.lexbor import LexborDocumentOptions, LexborHTMLParser, LexborNode
 
-from detector.encoding import decode
+from detector import native
+from detector.encoding import decode, decode_plain_utf8
 from detector.page import PageError
+
+Int32: TypeAlias = NDArray[np.int32]
 
 MAX_CHARACTERS = 20_000_000
 """Longer pages are refused: no article is that long, and the parser needs some 30 bytes a character."""
 
 MAX_BLOCKS = 200_000
 """Pages of more blocks are refused: no page has them, and judging them would take gigabytes."""
+
+MAX_ABOVE = 10_000_000
+"""Pages whose blocks have more elements above them, counted for each block, are refused: that many steps their XPaths
+would have."""
 
 MAX_DEPTH = 5_000
 """More elements open at once are refused: the parser's time grows with the square of the depth."""
@@ -38,7 +49,7 @@ _BLOCK_TAGS = frozenset(
     "th thead tr ul xmp".split()
 )
 _SKIPPED_TAGS = frozenset("script style noscript head svg iframe object embed select textarea template".split())
-_TELLING_ATTRIBUTES = frozenset(("class", "id", "role", "aria-label", "href"))
+_TELLING_ATTRIBUTES = ("class", "id", "role", "aria-label", "href")
 
 _FORMATTING_TAGS = frozenset("a b big code em font i nobr s small strike strong tt u".split())
 # Elements without an end tag; also those whose end tag is often left out and that the next one of their kind ends.
@@ -46,10 +57,17 @@ _VOID_TAGS = frozenset(
     "area base br col embed hr img input link meta param source track wbr p li option dt dd tr td th "
     "thead tbody tfoot".split()
 )
+_WITHOUT_CONTENT = frozenset(
+    "area base basefont bgsound col embed frame hr img input keygen link meta param source track wbr".split()
+)
+_RAW_TAGS = frozenset(("script", "style", "iframe"))
+# The standard's serialiser writes these so that what was inside cannot always be read back as it was.
+_UNREADABLE_TAGS = frozenset(("math", "noembed", "noframes", "plaintext", "xmp"))
 _TAG = re.compile(r"<(/?)([a-z][a-z0-9:-]*)", re.IGNORECASE)
 _NOT_MARKUP = re.compile(r"<script\b.*?</script|<style\b.*?</style|<!--.*?-->", re.IGNORECASE | re.DOTALL)
 _WHOLE_TAG = re.compile(rb"<[a-z](?:[^>\"'=]|=\s*\"[^\"]*\"|=\s*'[^']*'|[=\"'])*", re.IGNORECASE)
 _QUOTED = re.compile(rb"\"[^\"]*\"|'[^']*'")
+_QUOTE = '"'
 _LONG_TAG = 10_000  # bytes
 
 _HTML_START = re.compile(r"\s*(?:<\?xml[^>]*>\s*)?<(?:!doctype|!--|[a-z][a-z0-9-]*[\s/>])", re.IGNORECASE)
@@ -65,43 +83,59 @@ _LINE = re.compile(r"[^\r\n\x0b\x0c\x85\u2028\u2029]+")
 class Structure:
     """The elements of an HTML page, in document order, and which of them stand around each block.
 
-    ``parent``, ``depth``, ``tag`` and ``signature`` have one entry an element: the index of its parent (-1 for the
-    root), how many elements it stands in, its tag, and its tag with the attributes that tell what it is for. The other
-    fields have one entry a block: the element whose text it is, the first and one past the last element that opened
-    inside the block, and the number of its characters that are links. Where nodes were asked for, there is a node for
-    each element, and for each block its text nodes with the element that each stands in.
+    One entry an element: ``parent``, the index of its parent (-1 for the root); ``depth``, how many elements it stands
+    in; ``tag``, index into ``tags``; ``signature``, index into ``signatures``, which are tags with the values of the
+    attributes that tell what an element is for. One entry a block: ``element`` whose text it is; ``inside``, (n_blocks,
+    2), the first and one past the last element that opened inside the block; ``link_characters``, how many of its
+    characters are links. All are int32.
     """
 
-    parent: list[int] = field(default_factory=list)
-    depth: list[int] = field(default_factory=list)
-    tag: list[str] = field(default_factory=list)
-    signature: list[str] = field(default_factory=list)
-    element: list[int] = field(default_factory=list)
-    inside: list[tuple[int, int]] = field(default_factory=list)
-    link_characters: list[int] = field(default_factory=list)
-    element_nodes: list[LexborNode] = field(default_factory=list)
-    text_nodes: list[list[tuple[LexborNode, int]]] = field(default_factory=list)
+    parent: Int32
+    depth: Int32
+    tag: Int32
+    signature: Int32
+    tags: list[str]
+    signatures: list[str]
+    element: Int32
+    inside: Int32
+    link_characters: Int32
 
     def xpaths(self) -> list[str]:
         """The XPath of each block's element, in the tree that the HTML standard's parser builds."""
-        seen: dict[tuple[int, str], int] = {}
-        number = []
-        for key in zip(self.parent, self.tag, strict=True):
-            count = seen[key] = seen.get(key, 0) + 1
-            number.append(count)
+        if native.LIBRARY is not None:
+            return native.xpaths(native.LIBRARY, self.parent, self.tag, self.tags, self.element)
+        parents, tags, numbers = self.parent.tolist(), self.tag.tolist(), self._numbers().tolist()
         paths: dict[int, str] = {-1: ""}
 
         def path(element: int) -> str:
             chain = []
             while element not in paths:
                 chain.append(element)
-                element = self.parent[element]
+                element = parents[element]
             for below in reversed(chain):
-                paths[below] = f"{paths[element]}/{self.tag[below]}[{number[below]}]"
+                paths[below] = f"{paths[element]}/{self.tags[tags[below]]}[{numbers[below]}]"
                 element = below
             return paths[element]
 
-        return [path(element) for element in self.element]
+        return [path(element) for element in self.element.tolist()]
+
+    def _numbers(self) -> Int32:
+        """(n_elements,) how many elements of the same tag and parent there are up to each, itself counted."""
+        key = (self.parent + 1).astype(np.int64) * len(self.tags) + self.tag
+        order = np.argsort(key, kind="stable")
+        ordered = key[order]
+        first = np.flatnonzero(np.concatenate(([True], ordered[1:] != ordered[:-1])))
+        number = np.empty(len(key), np.int32)
+        number[order] = np.arange(1, len(key) + 1) - np.repeat(first, np.diff(first, append=len(key)))
+        return number
+
+
+@dataclass(frozen=True, slots=True)
+class Nodes:
+    """The nodes of a tree: one for each element, and for each block its text nodes with the element of each."""
+
+    elements: list[LexborNode]
+    texts: list[list[tuple[LexborNode, int]]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,51 +147,67 @@ class Segmented:
     structure: Structure | None = None
 
 
-def segment(page: bytes | str, kind: str | None = None) -> Segmented:
-    """Cut a page into blocks.
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A page that was read: its ``text``, and the same in UTF-8 where the page came so."""
 
-    Parameters
-    ----------
-    page : bytes or str
-        HTML or plain text.
-    kind : {"html", "text"}, optional
-        What the page is. Told by its content unless given.
+    text: str
+    utf8: bytes | None = None
+
+
+def read(page: bytes | str) -> Source:
+    """The page decoded and checked.
 
     Raises
     ------
     PageError
-        The page is empty, binary, without text, larger than ``MAX_CHARACTERS``, of more than ``MAX_BLOCKS`` blocks, or
-        built to stall a parser.
+        The page is empty, binary, or larger than ``MAX_CHARACTERS``.
     """
-    text = as_text(page)
-    cut = segment_html(text) if (kind or sniff_kind(text)) == "html" else segment_text(text)
+    too_large = PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
+    if len(page) > MAX_CHARACTERS * (4 if isinstance(page, bytes) else 1):
+        raise too_large
+    source = Source(page) if isinstance(page, str) else _decoded(page)
+    if len(source.text) > MAX_CHARACTERS:
+        raise too_large
+    if not source.text or source.text.isspace():
+        raise PageError("the page is empty")
+    return source
+
+
+def _decoded(page: bytes) -> Source:
+    text = decode_plain_utf8(page)
+    source = Source(decode(page)) if text is None else Source(text, page)
+    # No encoding of the web has NUL bytes in running text once it is decoded, and every binary format has them early.
+    if "\0" in source.text[:1024] or page.startswith(
+        (b"%PDF-", b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
+    ):
+        raise PageError("the page is binary data, neither HTML nor text")
+    return source
+
+
+def segment(source: Source, kind: str) -> Segmented:
+    """Cut a page that was read into blocks.
+
+    Parameters
+    ----------
+    source : Source
+    kind : {"html", "text"}
+        What the page is, see `sniff_kind`.
+
+    Raises
+    ------
+    PageError
+        The page is without text, of more than ``MAX_BLOCKS`` blocks or ``MAX_ABOVE`` elements above them, or built to
+        stall a parser.
+    """
+    cut = segment_html(source.text, source.utf8) if kind == "html" else segment_text(source.text)
     if not cut.texts:
         raise PageError("the page has no text")
     if len(cut.texts) > MAX_BLOCKS:
         raise PageError(f"the page has more than {MAX_BLOCKS:,} paragraphs: is it many pages in one? Split it")
+    if cut.structure and cut.structure.depth[cut.structure.element].sum() > MAX_ABOVE:
+        raise PageError(f"the page's paragraphs stand in more than {MAX_ABOVE:,} elements, counted for each")
     return cut
-
-
-def as_text(page: bytes | str) -> str:
-    """The page decoded and checked: neither empty nor binary nor too large."""
-    if len(page) > MAX_CHARACTERS * (4 if isinstance(page, bytes) else 1):
-        raise PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
-    text = page if isinstance(page, str) else _decode(page)
-    if len(text) > MAX_CHARACTERS:
-        raise PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
-    if not text or text.isspace():
-        raise PageError("the page is empty")
-    return text
-
-
-def _decode(page: bytes) -> str:
-    text = decode(page)
-    # No encoding of the web has NUL bytes in running text once it is decoded, and every binary format has them early.
-    if "\0" in text[:1024] or page.startswith(
-        (b"%PDF-", b"\x1f\x8b", b"PK\x03\x04", b"\x89PNG", b"\xff\xd8\xff", b"GIF8")
-    ):
-        raise PageError("the page is binary data, neither HTML nor text")
-    return text
 
 
 def sniff_kind(text: str) -> str:
@@ -201,36 +251,108 @@ def _paragraphs(text: str) -> list[tuple[int, int]]:
     return list(zip(starts, stops, strict=True))
 
 
-def segment_html(html: str) -> Segmented:
+def segment_html(html: str, utf8: bytes | None = None) -> Segmented:
     """Cut an HTML page into the own texts of its block-level elements, in document order.
+
+    Parameters
+    ----------
+    html : str
+    utf8 : bytes, optional
+        The same in UTF-8, where it is at hand.
 
     Raises
     ------
     PageError
         The page is built to stall a parser.
     """
-    return walk(parse(html))
+    tree = parse(html, utf8)
+    if native.LIBRARY is not None:
+        cut = _walk_serialised(native.LIBRARY, _utf8(_serialised(tree)))
+        if cut is not None:
+            return cut
+    return walk_tree(tree)[0]
 
 
-def parse(html: str) -> LexborHTMLParser:
+def parse(html: str, utf8: bytes | None = None) -> LexborHTMLParser:
     """The parsed page. Raises PageError where parsing it would take more than seconds."""
-    try:
-        data = html.encode()
-    except UnicodeEncodeError:  # lone surrogates
-        data = html.encode("utf-8", "replace")
+    data = utf8 or _utf8(html)
     _refuse_stalling(html, data)
     return LexborHTMLParser(data, options=LexborDocumentOptions.WO_EVENTS)
 
 
+def _utf8(text: str) -> bytes:
+    try:
+        return text.encode()
+    except UnicodeEncodeError:  # lone surrogates
+        return text.encode("utf-8", "replace")
+
+
 def _has_word(text: str) -> bool:
-    return any(map(str.isalnum, text))
+    return text[:1].isalnum() or any(map(str.isalnum, text))
 
 
-def walk(tree: LexborHTMLParser, keep_nodes: bool = False) -> Segmented:
-    """Cut a parsed page; with its nodes in the structure for a caller who changes the tree."""
+def _serialised(tree: LexborHTMLParser) -> str:
+    """The tree as the parser serialises it, without the head: a fifth of most pages, and not shown."""
+    root, body = tree.root, tree.body
+    child = root.first_child if root is not None else None
+    others = 0
+    while child is not None:
+        others += child.tag not in ("head", "body", "-comment") and not (child.text_content or "").isspace()
+        child = child.next
+    if root is None or body is None or others:
+        return tree.html or ""
+    values = [(name, value) for name, value in root.attributes.items() if value]
+    attributes = [f' {name}="{value.replace("&", "&amp;").replace(_QUOTE, "&quot;")}"' for name, value in values]
+    return f"<html{''.join(attributes)}>{body.html}</html>"
+
+
+def _walk_serialised(library: ctypes.CDLL, html: bytes) -> Segmented | None:
+    """What `walk_tree` does, by the compiled part, which reads the tree as the parser serialises it, where it can."""
+    walked = native.walk(library, html, *_known_elements())
+    if walked is None:
+        return None
+    texts, tags, signatures, arrays = walked
+    parent, depth, tag, signature, element, first, last, link_characters = arrays
+    told = [text[0].isalnum() or _has_word(text) for text in texts]
+    inside = np.stack((first, last), axis=1)
+    if not all(told):
+        texts = [text for text, tells in zip(texts, told, strict=True) if tells]
+        element, inside, link_characters = element[told], inside[told], link_characters[told]
+    return Segmented(
+        texts,
+        structure=Structure(parent, depth, tag, signature, tags, signatures, element, inside, link_characters),
+    )
+
+
+@cache
+def _known_elements() -> tuple[bytes, NDArray[np.uint8]]:
+    """The names and flags for `native.walk`."""
+    kinds = (
+        (native.BLOCK, _BLOCK_TAGS),
+        (native.SKIPPED, _SKIPPED_TAGS),
+        (native.VOID, _WITHOUT_CONTENT),
+        (native.RAW, _RAW_TAGS),
+        (native.LINK, {"a"}),
+        (native.BREAK, {"br"}),
+        (native.UNREADABLE, _UNREADABLE_TAGS),
+    )
+    names = sorted(frozenset().union(*(tags for _, tags in kinds)))
+    flags = [sum(flag for flag, tags in kinds if name in tags) for name in names]
+    return "".join(f"{name}\0" for name in names).encode(), np.array(flags, np.uint8)
+
+
+def walk_tree(tree: LexborHTMLParser, keep_nodes: bool = False) -> tuple[Segmented, Nodes]:
+    """Cut a parsed page; with its nodes for a caller who changes the tree."""
     # One pass that fills flat lists, in one function, as its loop runs some thousand times a page.
-    structure, texts = Structure(), []
-    parent, depth, tag_of, signature = structure.parent, structure.depth, structure.tag, structure.signature
+    texts: list[str] = []
+    parent: list[int] = []
+    depth: list[int] = []
+    tag_of: list[int] = []
+    signature: list[int] = []
+    blocks: list[tuple[int, int, int, int]] = []
+    tags: dict[str, int] = {}
+    signatures: dict[str, int] = {}
+    kept = Nodes([], [])
     pieces: list[str] = []
     nodes: list[tuple[LexborNode, int]] = []
     own, opened, link_characters, breaks, links = -1, 0, 0, 0, 0
@@ -241,11 +363,9 @@ def walk(tree: LexborHTMLParser, keep_nodes: bool = False) -> Segmented:
         pieces.clear()
         if _has_word(text):
             texts.append(text)
-            structure.element.append(own)
-            structure.inside.append((opened, len(parent)))
-            structure.link_characters.append(link_characters)
+            blocks.append((own, opened, len(parent), link_characters))
             if keep_nodes:
-                structure.text_nodes.append(nodes)
+                kept.texts.append(nodes)
         nodes, link_characters = [], 0
 
     node: LexborNode | None = tree.root
@@ -255,7 +375,7 @@ def walk(tree: LexborHTMLParser, keep_nodes: bool = False) -> Segmented:
         tag = node.tag
         if tag == "-text":
             text = node.text_content or ""
-            if not text.isspace():
+            if text and not text.isspace():
                 pieces.append(text)
                 breaks = 0
                 if links:
@@ -280,14 +400,14 @@ def walk(tree: LexborHTMLParser, keep_nodes: bool = False) -> Segmented:
             index = len(parent)
             parent.append(element)
             depth.append(len(stack))
-            tag_of.append(tag)
+            tag_of.append(tags.setdefault(tag, len(tags)))
             telling = tag
             for name, value in node.attributes.items():
                 if value and name in _TELLING_ATTRIBUTES:
                     telling = f"{telling} {value}"
-            signature.append(telling)
+            signature.append(signatures.setdefault(telling, len(signatures)))
             if keep_nodes:
-                structure.element_nodes.append(node)
+                kept.elements.append(node)
             child = node.first_child
             if child is not None:
                 is_link = tag == "a"
@@ -312,25 +432,47 @@ def walk(tree: LexborHTMLParser, keep_nodes: bool = False) -> Segmented:
         node = following
     if pieces:
         end_block()
-    return Segmented(texts, structure=structure)
+    of_block = np.array(blocks, np.int32).reshape(-1, 4)
+    structure = Structure(
+        parent=np.array(parent, np.int32),
+        depth=np.array(depth, np.int32),
+        tag=np.array(tag_of, np.int32),
+        signature=np.array(signature, np.int32),
+        tags=list(tags),
+        signatures=list(signatures),
+        element=of_block[:, 0].copy(),
+        inside=of_block[:, 1:3].copy(),
+        link_characters=of_block[:, 3].copy(),
+    )
+    return Segmented(texts, structure=structure), kept
 
 
 def _refuse_stalling(html: str, data: bytes) -> None:
     """Raise PageError where the page, also given in UTF-8, is of a kind that stalls the parser."""
     if len(html) > MAX_CHARACTERS:
         raise PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
+    if native.LIBRARY is None:
+        tags, open_at_once, attributes = _count_tags(data)
+    else:
+        tags, open_at_once, attributes = native.count_tags(native.LIBRARY, data, _LONG_TAG)
+    if open_at_once > MAX_DEPTH or open_at_once * tags > MAX_REOPENED:
+        _refuse_nesting(html, tags)
+    if attributes > MAX_ATTRIBUTES:
+        raise PageError(f"the page has a tag with more than {MAX_ATTRIBUTES:,} attributes")
+
+
+def _count_tags(data: bytes) -> tuple[int, int, int]:
+    """What `native.count_tags` counts."""
     codes = np.frombuffer(data, np.uint8)
     starts = np.flatnonzero(codes == ord("<"))
     if not len(starts):
-        return
-    closing = codes.take(starts + 1, mode="clip") == ord("/")
-    open_at_once = int(np.cumsum(1 - 2 * closing.astype(np.int64)).max())
-    if open_at_once > MAX_DEPTH or open_at_once * len(starts) > MAX_REOPENED:
-        _refuse_nesting(html, len(starts))
-    for start in starts[np.diff(starts, append=len(codes)) > _LONG_TAG].tolist():
-        tag = _WHOLE_TAG.match(data, start)
-        if tag and len(tag[0]) > _LONG_TAG and len(_QUOTED.sub(b"", tag[0]).split()) > MAX_ATTRIBUTES:
-            raise PageError(f"the page has a tag with more than {MAX_ATTRIBUTES:,} attributes")
+        return 0, 0, 0
+    closing = np.concatenate((codes, [0])).take(starts + 1) == ord("/")
+    open_at_once = max(0, int(np.cumsum(1 - 2 * closing.astype(np.int64)).max()))
+    gaps = np.diff(starts, append=len(codes))
+    tags = (_WHOLE_TAG.match(data, start) for start in starts[gaps > _LONG_TAG].tolist())
+    attributes = (len(_QUOTED.sub(b"", tag[0]).split()) - 1 for tag in tags if tag and len(tag[0]) > _LONG_TAG)
+    return len(starts), open_at_once, max(attributes, default=0)
 
 
 def _refuse_nesting(html: str, tags: int) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from detector.segment import parse, walk
+from detector.segment import parse, walk_tree
 
 _KEPT_TAGS = frozenset(("html", "body", "main", "article"))
 """Never taken out, even where nothing is left in them: extractors look for them."""
@@ -28,25 +28,27 @@ def html_without(html: str, dropped: Sequence[bool]) -> str:
     if not any(dropped):
         return html
     tree = parse(html)
-    structure = walk(tree, keep_nodes=True).structure
+    cut, nodes = walk_tree(tree, keep_nodes=True)
+    structure = cut.structure
     assert structure is not None
-    count = len(structure.parent)
+    parents, tags = structure.parent.tolist(), structure.tag.tolist()
+    count = len(parents)
     kept, gone = [0] * count, [0] * count
-    for nodes, out in zip(structure.text_nodes, dropped, strict=True):
-        for _, element in nodes:
+    for texts, out in zip(nodes.texts, dropped, strict=True):
+        for _, element in texts:
             (gone if out else kept)[element] += 1
     for element in range(count - 1, 0, -1):  # children come after their parents
-        kept[structure.parent[element]] += kept[element]
-        gone[structure.parent[element]] += gone[element]
+        kept[parents[element]] += kept[element]
+        gone[parents[element]] += gone[element]
     removed = [False] * count
-    for element, parent in enumerate(structure.parent):
+    for element, parent in enumerate(parents):
         if parent >= 0 and removed[parent]:
             removed[element] = True
-        elif gone[element] and not kept[element] and structure.tag[element] not in _KEPT_TAGS:
+        elif gone[element] and not kept[element] and structure.tags[tags[element]] not in _KEPT_TAGS:
             removed[element] = True
-            structure.element_nodes[element].decompose()
-    for nodes, out in zip(structure.text_nodes, dropped, strict=True):
-        for node, element in nodes:
+            nodes.elements[element].decompose()
+    for texts, out in zip(nodes.texts, dropped, strict=True):
+        for node, element in texts:
             if out and not removed[element]:
                 node.decompose()
     return tree.html or ""

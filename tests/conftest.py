@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from detector import Detector
+from detector import Detector, native
 
 TOP = Path(__file__).resolve().parent.parent
 SHARED = TOP.parent / "shared"
@@ -46,3 +46,12 @@ def reference():
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module
+
+
+@pytest.fixture(params=["compiled", "numpy"])
+def either_way(request, monkeypatch):
+    """The test runs twice: with the compiled part, where it was built, and with what does its work elsewhere."""
+    if request.param == "numpy":
+        monkeypatch.setattr(native, "LIBRARY", None)
+    elif native.LIBRARY is None:
+        pytest.skip("the compiled part was not built: no C compiler when the package was installed")

@@ -35,11 +35,11 @@ def repository(tmp_path):
 def rows_of(reference, commit):
     import hashlib
 
-    from detector.segment import segment
+    from detector.segment import read, segment
 
     for name, content in HTML.items():
         data = gzip.decompress(content) if name.endswith(".gz") else content
-        texts = segment(data).texts
+        texts = segment(read(data), "html").texts
         yield {
             "id": hashlib.sha256(data).hexdigest()[:16],
             "repository": "owner/pages",

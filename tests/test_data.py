@@ -8,6 +8,7 @@ from click.testing import CliRunner
 
 from detector.cli import main
 from detector.training.data import DataError, align, check, read_pages, segmented
+from detector.training.survey import near_duplicates, short_languages
 
 PAGE = {
     "id": "p1",
@@ -114,14 +115,50 @@ def test_labels_are_carried_over_by_words():
 def test_the_check_command(tmp_path):
     good = folder_with(tmp_path / "good", PAGE, PROMPT)
     result = CliRunner().invoke(main, ["check", str(good)])
-    assert (result.exit_code, result.stdout) == (0, "")
+    assert result.exit_code == 0
+    assert result.stdout.splitlines() == [
+        "near-duplicates: 0 of 1 blocks of five words or more (0.00 %)",
+        "languages with fewer than 12 pages with donation, 12 pages with paywall, 16 pages with neither: 1",
+        "  en: 1 donation, 1 paywall, 0 neither",
+    ]
     bad = folder_with(tmp_path / "bad", "{")
     result = CliRunner().invoke(main, ["check", str(bad)])
     assert result.exit_code == 1
     assert result.stdout.startswith(f"{bad / 'labels.jsonl'}:1: ")
 
 
-def test_the_written_training_text_is_clean():
+def page_of(number: int, text: str, lang: str = "en") -> dict:
+    return {**PAGE, "id": f"p{number}", "lang": lang, "blocks": [{"text": text, "label": "editorial"}]}
+
+
+def test_blocks_that_nearly_repeat_others_of_their_language_are_told(tmp_path):
+    told = "Rain fell on the town all day and the river rose."
+    nearly = "Rain fell on the town all day and nobody went out."
+    pages = [told, nearly, "The river rose, and rain fell elsewhere too.", "Give $5 now"]
+    folder = folder_with(tmp_path / "a", *(page_of(*page) for page in enumerate(pages)), page_of(9, told, "de"))
+    found, compared = near_duplicates(read_pages([folder]))
+    assert compared == 4  # one has fewer than five words
+    assert [(str(one.page.id), one.other.id, one.shared, one.runs) for one in found] == [("p1", "p0", 4, 7)]
+    assert "block 0 shares 4 of its 7 runs" in str(found[0])
+
+
+def test_a_page_may_repeat_itself(tmp_path):
+    page = {**PAGE, "blocks": [{"text": "Give us five dollars every month.", "label": "donation"}] * 2}
+    assert near_duplicates(read_pages([folder_with(tmp_path / "a", page)]))[0] == []
+
+
+def test_languages_with_few_pages_are_told(tmp_path):
+    asks = [{**PAGE, "id": f"d{n}"} for n in range(12)] + [{**PROMPT, "id": f"p{n}"} for n in range(12)]
+    others = [page_of(n, "Rain fell.") | {"id": f"n{n}"} for n in range(16)]
+    folder = folder_with(tmp_path / "a", *asks, *others, page_of(0, "Regen fiel.", "de") | {"id": "x"})
+    assert list(short_languages(read_pages([folder]))) == ["de: 0 donation, 0 paywall, 1 neither"]
+
+
+def test_the_written_training_text_is_clean_and_says_nothing_twice():
     from conftest import TOP
 
     assert check([TOP / "training_data"]) == []
+    pages = read_pages([TOP / "training_data"])
+    found, compared = near_duplicates(pages)
+    assert len(found) < 0.01 * compared
+    assert list(short_languages(pages)) == []

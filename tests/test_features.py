@@ -3,11 +3,12 @@ from __future__ import annotations
 import itertools
 
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from detector.context import _neighbours, _window_means, html_context, shares, text_context
-from detector.features import MAX_BLOCK_CHARACTERS, NUMBERS, NgramSettings, hash_ngrams, text_numbers
+from detector.context import html_context, shares, text_context
+from detector.features import MAX_BLOCK_CHARACTERS, NUMBERS, Batch, NgramSettings, hash_ngrams, ngram_sums, text_numbers
 from detector.page import KINDS
 from detector.segment import segment_html
 
@@ -68,7 +69,7 @@ class TestNgrams:
 
 
 def test_numbers_by_hand():
-    found = dict(zip(NUMBERS, text_numbers(["Give $10 today, please!"])[0].tolist(), strict=True))
+    found = dict(zip(NUMBERS, text_numbers(Batch.of(["Give $10 today, please!"]))[0].tolist(), strict=True))
     assert found["log characters"] == np.log1p(np.float32(23))
     assert found["log spaces"] == np.log1p(np.float32(3))
     assert np.isclose(found["share of letters that are capitals"], 1 / 15)
@@ -79,25 +80,66 @@ def test_numbers_by_hand():
     assert np.isclose(found["commas in ten characters"], 10 / 23)
 
 
+def test_sums_are_those_of_the_rows_of_all_ngrams(either_way):
+    random = np.random.default_rng(0)
+    table = random.integers(-128, 128, (1 << SETTINGS.bits, 20)).astype(np.int8)
+    texts = ["Give $10 today, please!", "—", "Ünïcode 日本語 𐌰𐌱𐌲𐌳 İstanbul a\x1eb", "x" * 3 * MAX_BLOCK_CHARACTERS]
+    rows = table.astype(np.int64)
+    rows[:, -1] %= 256  # the last column is unsigned
+    assert ngram_sums(table, Batch.of(texts), SETTINGS).tolist() == [
+        rows[columns(text)].sum(axis=0).tolist() for text in texts
+    ]
+
+
+@pytest.mark.usefixtures("either_way")
 class TestContext:
+    """On pages of blocks of which the first kind is the only likely one, or not: shares of about one and zero."""
+
+    ASK = 60.0
+
+    def seen(self, likely: list[bool]) -> np.ndarray:
+        scores = np.full((len(likely), len(KINDS)), -self.ASK, np.float32)
+        scores[:, -1] = 0  # so that unlikely ones have a share somewhere
+        scores[likely, 0] = self.ASK
+        scores[likely, -1] = -self.ASK
+        return text_context(Batch.of([f"word{number}" for number in range(len(likely))]), scores)
+
+    def columns_like(self, seen: np.ndarray, values: list[float]) -> int:
+        return int(np.isclose(seen, np.array(values)[:, None], atol=1e-5).all(axis=0).sum())
+
     def test_neighbours_are_zero_beyond_the_page(self):
-        values = np.arange(1, 4, dtype=np.float32)[:, None]
-        assert np.concatenate(_neighbours(values, 2), axis=1).tolist() == [[0, 0, 2, 3], [0, 1, 3, 0], [1, 2, 0, 0]]
+        seen = self.seen([True, False, True])
+        assert self.columns_like(seen, [0, 1, 0]) >= 1  # the block before
+        assert self.columns_like(seen, [1, 0, 0]) >= 1  # the second after
 
     def test_window_means_end_with_the_page(self):
-        values = np.arange(6, dtype=np.float32)[:, None]
-        first, *_, last = _window_means(values)
-        assert first.ravel().tolist() == [1, 1.5, 2, 3, 3.5, 4]  # two blocks on each side
-        assert last.ravel().tolist() == [2.5] * 6  # the page ends before twenty
+        seen = self.seen([True, False, False, False, False, False])
+        assert self.columns_like(seen, [1 / 3, 1 / 4, 1 / 5, 0, 0, 0]) == 1  # two blocks on each side
+        assert self.columns_like(seen, [1 / 6] * 6) == 3  # the page ends before seven, and twenty; and the whole page
 
     def test_shares_sum_to_one(self):
         scores = np.random.default_rng(0).normal(0, 20, (5, len(KINDS))).astype(np.float32)
         np.testing.assert_allclose(shares(scores).sum(axis=1), 1, rtol=1e-5)
 
+    def test_a_text_that_comes_again_is_told(self):
+        scores = np.zeros((4, len(KINDS)), np.float32)
+        seen = text_context(Batch.of(["Share", "Rain fell.", "Share", "Share"]), scores)
+        assert self.columns_like(seen, np.log([3, 1, 3, 3]).tolist()) == 1
+
     def test_every_block_is_seen_with_finite_numbers(self):
         cut = segment_html("<div><p>a</p><p>b <a href=x>c</a></p></div><p>d</p>")
         scores = np.random.default_rng(0).normal(0, 99, (3, len(KINDS))).astype(np.float32)
-        for seen in (text_context(cut.texts, scores), html_context(cut.texts, scores, cut.structure, scores)):
+        for seen in (
+            text_context(Batch.of(cut.texts), scores),
+            html_context(Batch.of(cut.texts), scores, cut.structure, scores),
+        ):
             assert len(seen) == 3
             assert seen.dtype == np.float32
             assert np.isfinite(seen).all()
+
+    def test_blocks_of_one_container_are_seen_together(self):
+        cut = segment_html("<section><p>rain</p><p>snow</p></section><section><p>wind</p></section>")
+        scores = np.zeros((3, len(KINDS)), np.float32)
+        seen = html_context(Batch.of(cut.texts), scores, cut.structure, scores)
+        assert self.columns_like(seen, np.log([2, 2, 1]).tolist()) == 1  # the section
+        assert self.columns_like(seen, np.log([3, 3, 3]).tolist()) >= 1  # the body

@@ -77,10 +77,26 @@ def test_a_model_that_is_cut_off(tmp_path, share):
         (lambda: changed_header(thresholds={}), "do not fit"),
         (lambda: changed_header(thresholds={"html": "high", "text": 0.5, "excerpt": 0.5}), "do not fit"),
         (lambda: changed_header(ngrams={"text": {"bits": 3, "characters": [4], "words": [1]}}), "do not fit"),
+        (lambda: changed_header(calibration={}), "do not fit"),
+        (lambda: changed_header(ngrams={"text": {"bits": 17, "characters": [1], "words": [1]}}), "do not fit"),
+        (lambda: changed_array("text.table", np.zeros((1 << 17, 10), np.float32)), "do not fit"),
+        (lambda: changed_array("text.scale", np.zeros(9)), "do not fit"),
         (lambda: changed_array("text.bias", np.zeros(4, np.float32)), "do not fit"),
         (lambda: changed_array("on_text.hidden_bias", np.zeros(7, np.float32)), "do not fit"),
     ],
-    ids=["format", "kinds", "no thresholds", "odd threshold", "bits", "bias", "network"],
+    ids=[
+        "format",
+        "kinds",
+        "no thresholds",
+        "odd threshold",
+        "bits",
+        "no calibration",
+        "lengths",
+        "table's type",
+        "scale's type",
+        "bias",
+        "network",
+    ],
 )
 def test_a_model_whose_parts_do_not_fit(tmp_path, content, reason):
     path = tmp_path / "m.safetensors"

@@ -6,11 +6,28 @@ from collections import Counter
 from xml.etree import ElementTree
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from detector.page import PageError
-from detector.segment import MAX_ATTRIBUTES, MAX_CHARACTERS, MAX_DEPTH, segment, segment_html, segment_text, sniff_kind
+from detector.segment import (
+    MAX_ABOVE,
+    MAX_ATTRIBUTES,
+    MAX_CHARACTERS,
+    MAX_DEPTH,
+    Segmented,
+    read,
+    segment,
+    segment_html,
+    segment_text,
+    sniff_kind,
+)
+
+pytestmark = pytest.mark.usefixtures("either_way")
+
+
+def cut(page: bytes | str, kind: str = "html") -> Segmented:
+    return segment(read(page), kind)
 
 
 def texts(html: str) -> list[str]:
@@ -50,26 +67,27 @@ class TestHtml:
         assert texts("<p>•</p><p>—|—</p><p>$5</p>") == ["$5"]
 
     def test_structure_tells_the_elements_around_a_block(self):
-        cut = segment_html(
+        page = segment_html(
             '<aside class="donate" id="box" role="dialog" aria-label="Ask"><p>Give <a href="/pay">now</a></p></aside>'
         )
-        structure = cut.structure
-        element = structure.element[0]
-        assert structure.tag[element] == "p"
-        assert structure.signature[structure.parent[element]] == "aside donate box dialog Ask"
-        first, last = structure.inside[0]
-        assert structure.signature[first:last] == ["a /pay"]
-        assert structure.link_characters == [3]
+        structure = page.structure
+        signatures = [structure.signatures[index] for index in structure.signature]
+        (element,) = structure.element
+        assert structure.tags[structure.tag[element]] == "p"
+        assert signatures[structure.parent[element]] == "aside donate box dialog Ask"
+        ((first, last),) = structure.inside
+        assert signatures[first:last] == ["a /pay"]
+        assert structure.link_characters.tolist() == [3]
         assert structure.depth[element] == 3
 
     def test_xpath_leads_back_to_the_element(self):
         html = (
             "<html><head /><body><div><p>a</p><b>x</b><p>b <i>c</i></p><section><p>d</p></section></div></body></html>"
         )
-        cut = segment_html(html)
+        page = segment_html(html)
         root = ElementTree.fromstring(html)  # the page is XML too
-        assert cut.texts == ["a", "x", "b c", "d"]
-        for path, text in zip(cut.structure.xpaths(), cut.texts, strict=True):
+        assert page.texts == ["a", "x", "b c", "d"]
+        for path, text in zip(page.structure.xpaths(), page.texts, strict=True):
             (element,) = root.findall(path.replace("/html[1]", "."))
             assert text in "".join(element.itertext())
             assert len("".join(element.itertext())) == len(text) or element.tag == "div"
@@ -78,6 +96,7 @@ class TestHtml:
     def test_a_page_without_text_has_no_blocks(self, html):
         assert texts(html) == []
 
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.lists(st.text(st.characters(exclude_categories=["Cs"]), max_size=30), max_size=8))
     def test_paragraphs_come_back_in_order(self, paragraphs):
         import html as escaping
@@ -87,15 +106,16 @@ class TestHtml:
         wanted = [" ".join(text.replace("\0", "").split()) for text in paragraphs]
         assert texts(page) == [text for text in wanted if any(map(str.isalnum, text))]
 
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.text(alphabet=st.sampled_from("<>/=\"'& abpdivbr!-\n\x00\ud800é"), max_size=300))
     def test_any_markup_gives_blocks_and_structure_that_fit_together(self, html):
-        cut = segment_html(html)
-        structure = cut.structure
-        assert len(cut.texts) == len(structure.element) == len(structure.inside) == len(structure.link_characters)
+        page = segment_html(html)
+        structure = page.structure
+        assert len(page.texts) == len(structure.element) == len(structure.inside) == len(structure.link_characters)
         assert len(structure.parent) == len(structure.tag) == len(structure.signature) == len(structure.depth)
         assert all(parent < element for element, parent in enumerate(structure.parent))
-        assert len(structure.xpaths()) == len(cut.texts)
-        assert all(text == " ".join(text.split()) for text in cut.texts)
+        assert len(structure.xpaths()) == len(page.texts)
+        assert all(text == " ".join(text.split()) for text in page.texts)
 
     def test_it_cuts_real_pages_as_they_were_labelled(self, corpus):
         lines = (corpus / "labels.jsonl").read_text(encoding="utf-8").splitlines()[::25]
@@ -103,7 +123,7 @@ class TestHtml:
         for page in map(json.loads, lines):
             labelled = Counter(block["text"] for block in page["blocks"])
             with gzip.open(corpus / "pages" / f"{page['id']}.html.gz") as file:
-                same += (labelled & Counter(segment(file.read(), "html").texts)).total()
+                same += (labelled & Counter(cut(file.read()).texts)).total()
             total += labelled.total()
         assert same / total > 0.98
 
@@ -121,16 +141,17 @@ class TestText:
 
     def test_spans_are_offsets_into_the_input(self):
         text = "  first  \n\nsecond\nhalf \n\n\n third"
-        cut = segment_text(text)
-        assert [text[start:end] for start, end in cut.spans] == ["first", "second\nhalf", "third"]
+        page = segment_text(text)
+        assert [text[start:end] for start, end in page.spans] == ["first", "second\nhalf", "third"]
 
+    @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
     @given(st.text(max_size=400))
     def test_spans_hold_the_block_and_nothing_that_is_a_word_is_lost(self, text):
-        cut = segment_text(text)
-        assert [" ".join(text[start:end].split()) for start, end in cut.spans] == cut.texts
-        joined = "".join("".join(cut.texts).split())
+        page = segment_text(text)
+        assert [" ".join(text[start:end].split()) for start, end in page.spans] == page.texts
+        joined = "".join("".join(page.texts).split())
         assert Counter(c for c in joined if c.isalnum()) == Counter(c for c in text if c.isalnum())
-        stops = [0, *(stop for span in cut.spans for stop in span)]
+        stops = [0, *(stop for span in page.spans for stop in span)]
         assert stops == sorted(stops)
 
 
@@ -160,18 +181,18 @@ class TestRefused:
     @pytest.mark.parametrize("page", [b"", "", b"  \n", "\n\t "])
     def test_empty_pages(self, page):
         with pytest.raises(PageError, match="empty"):
-            segment(page)
+            read(page)
 
     @pytest.mark.parametrize(
         "page", [b"%PDF-1.4 x", b"\x1f\x8b\x08abc", b"\x00\x01\x02abc", b"\x89PNG\r\n\x1a\n", b"GIF89a;"]
     )
     def test_binary_pages(self, page):
         with pytest.raises(PageError, match="binary"):
-            segment(page)
+            read(page)
 
     def test_huge_pages(self):
         with pytest.raises(PageError, match="larger"):
-            segment("a" * (MAX_CHARACTERS + 1))
+            read("a" * (MAX_CHARACTERS + 1))
 
     @pytest.mark.parametrize(
         ("html", "reason"),
@@ -183,7 +204,12 @@ class TestRefused:
     )
     def test_pages_that_stall_a_parser(self, html, reason):
         with pytest.raises(PageError, match=reason):
-            segment(html, "html")
+            cut(html)
+
+    def test_pages_whose_xpaths_would_fill_the_memory(self):
+        depth = 4_000
+        with pytest.raises(PageError, match="elements, counted"):
+            cut("<div>" * depth + "<p>a" * (MAX_ABOVE // depth + 1))
 
     def test_honest_pages_with_many_void_elements_and_long_scripts_are_read(self):
         html = (
@@ -194,4 +220,4 @@ class TestRefused:
             + "<table>"
             + "<tr><td>b" * 3000
         )
-        assert segment(html, "html").texts
+        assert cut(html).texts

@@ -17,7 +17,7 @@ from detector.model import read_model, shipped_model, write_model
 from detector.page import FLAGGED, KINDS
 from detector.segment import segment_html
 from detector.training.data import DataError, data_hash, page_hash, read_pages, text_hash
-from detector.training.fit import Settings, fit_linear, linear_scores
+from detector.training.fit import Settings, fit_calibration, fit_linear, linear_scores
 from detector.training.matrices import read_corpus, structure_matrices, text_matrix
 from detector.training.train import as_extracted, choose_threshold, deal_folds, train
 
@@ -67,7 +67,9 @@ def test_held_out_asks_score_above_articles(trained, pages, tmp_path):
     for page in pages:
         if page.id in ids:
             judged = detector.scan("\n\n".join(page.texts), "text")
-            for block, label in zip(judged.blocks, page.labels, strict=True):
+            labels = dict(zip(page.texts, page.labels, strict=True))
+            for block in judged.blocks:
+                label = labels[block.text]
                 scores.setdefault("ask" if label in FLAGGED else label, []).append(block.score)
     assert np.mean(scores["ask"]) > 2 * np.mean(scores["editorial"])
 
@@ -99,13 +101,14 @@ def test_fold_models_cover_every_page_once(trained, pages):
 
 def test_what_is_fitted_is_what_is_evaluated(pages):
     from detector.classifier import structure_scores, text_scores
+    from detector.features import Batch
 
     corpus = read_corpus(pages, 1)
     clear = np.flatnonzero(corpus.kinds >= 0)
     publishers = corpus.groups[corpus.page_of]
     parts = [text_matrix(corpus, SMALL.text)]
     text = fit_linear([part[clear] for part in parts], SMALL.text, corpus.kinds[clear], publishers[clear], SMALL)
-    found = np.concatenate([text_scores(text, cut.texts) for cut in corpus.cuts])
+    found = np.concatenate([text_scores(text, Batch.of(cut.texts)) for cut in corpus.cuts])
     np.testing.assert_allclose(found, linear_scores(text, parts), atol=1e-3)
     around = structure_matrices(corpus, SMALL.structure)
     html = clear[corpus.has_html[corpus.page_of][clear]]
@@ -135,6 +138,30 @@ def test_the_threshold_is_chosen_on_real_pages_where_there_are_enough(pages):
     scores = np.where(corpus.has_html[corpus.page_of], 0.2, 0.9).astype(np.float32)
     everything = np.ones(len(corpus.kinds), bool)
     assert choose_threshold(corpus, scores, everything, SMALL) == pytest.approx(0.2)
+
+
+def test_a_calibrated_score_is_right_as_often_as_it_says():
+    random = np.random.default_rng(0)
+    true = random.uniform(0.03, 0.97, 20_000)
+    asks = random.random(len(true)) < true
+    too_sure = 1 / (1 + ((1 - true) / true) ** 3 * 5)
+    probabilities = np.zeros((len(true), len(KINDS)), np.float32)
+    probabilities[:, KINDS.index("donation")] = 0.75 * too_sure
+    probabilities[:, KINDS.index("paywall")] = 0.25 * too_sure
+    probabilities[:, KINDS.index("editorial")] = 1 - too_sure
+    kinds = np.where(asks, KINDS.index("donation"), KINDS.index("editorial"))
+    calibrated = fit_calibration(probabilities, kinds).apply(probabilities)
+    np.testing.assert_allclose(calibrated.sum(axis=1), 1, atol=1e-5)
+    score = calibrated[:, KINDS.index("donation")] / 0.75
+    for low in np.arange(0, 1, 0.1):
+        some = (score >= low) & (score < low + 0.1)
+        assert abs(asks[some].mean() - score[some].mean()) < 0.05
+
+
+def test_without_any_ask_scores_stay_as_they_are():
+    probabilities = np.full((4, len(KINDS)), 1 / len(KINDS), np.float32)
+    calibrated = fit_calibration(probabilities, np.zeros(4, np.int64)).apply(probabilities)
+    np.testing.assert_allclose(calibrated, probabilities, rtol=1e-5)
 
 
 def test_texts_as_an_extractor_leaves_them_keep_the_article_and_long_asks():

@@ -8,16 +8,18 @@ from dataclasses import dataclass
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
-from sklearn.linear_model import SGDClassifier
+from scipy.linalg import block_diag
+from sklearn.linear_model import LogisticRegression, SGDClassifier
 from sklearn.neural_network import MLPClassifier
 
-from detector.classifier import HashedLinear, Networks
+from detector.classifier import Calibration, HashedLinear, Networks, log_odds
 from detector.features import Float, Int, NgramSettings
 from detector.page import FLAGGED, KINDS
 
+_WEIGHT_LIMIT, _SQUARE_LIMIT = 127, 255
 ASKS = [KINDS.index(label) for label in FLAGGED]
-TEXT_NGRAMS = NgramSettings(bits=18, characters=(4,), words=(1, 2))
-STRUCTURE_NGRAMS = NgramSettings(bits=16, characters=(), words=(1,))
+TEXT_NGRAMS = NgramSettings(bits=17, characters=(4,), words=(1, 2))
+STRUCTURE_NGRAMS = NgramSettings(bits=15, characters=(), words=(1,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,7 +35,7 @@ class Settings:
     ask_weight: float = 3.0
     linear_alpha: float = 1e-6
     linear_epochs: int = 5
-    networks: int = 6
+    networks: int = 4
     hidden: int = 32
     network_epochs: int = 8
     averaged_epochs: int = 4
@@ -60,8 +62,7 @@ def fit_linear(
     settings : Settings
     """
     frequency = sum(np.bincount(part.indices, minlength=part.shape[1]) for part in parts) / len(parts)
-    squares = (np.log((1 + len(kinds)) / (1 + frequency)) + 1).astype(np.float32) ** 2
-    squares = squares.astype(np.float16).astype(np.float32)  # as the saved model has it
+    squares = np.round((np.log((1 + len(kinds)) / (1 + frequency)) + 1) ** 2).clip(1, _SQUARE_LIMIT).astype(np.float32)
     enough = min(settings.min_publishers, len(np.unique(publishers)))
     kept = np.flatnonzero(_publisher_counts(parts, publishers) >= enough)
     scaled = sp.hstack([_scaled(part, squares)[:, kept] for part in parts], format="csr")
@@ -74,21 +75,29 @@ def fit_linear(
         random_state=settings.seed,
     )
     model.fit(scaled, kinds, sample_weight=np.where(np.isin(kinds, ASKS), settings.ask_weight, 1.0))
-    table = np.zeros((len(squares), len(parts) * len(KINDS) + 1), np.float32)
     weights, bias = _all_kinds(model)
-    for number, weight in enumerate(np.split(weights, len(parts), axis=1)):
-        table[kept, number * len(KINDS) : (number + 1) * len(KINDS)] = (weight * np.sqrt(squares[kept])).T
-    table[:, -1] = squares
-    return HashedLinear(ngrams, table, bias)
+    by_part = [weight * np.sqrt(squares[kept]) for weight in np.split(weights, len(parts), axis=1)]
+    return _quantised(ngrams, np.concatenate(by_part), bias, kept, squares)
+
+
+def _quantised(ngrams: NgramSettings, weights: Float, bias: Float, kept: Int, squares: Float) -> HashedLinear:
+    """The (n_columns, n_kept) weights of the kept n-grams, and the squares of all, as whole numbers."""
+    scale = np.maximum(np.abs(weights).max(axis=1), 1e-12) / _WEIGHT_LIMIT
+    table = np.zeros((len(squares), len(weights) + 1), np.int8)
+    table[kept, :-1] = np.round(weights.T / scale)
+    table[:, -1] = squares.astype(np.uint8).view(np.int8)
+    return HashedLinear(ngrams, table, scale.astype(np.float32), bias)
 
 
 def linear_scores(model: HashedLinear, parts: Sequence[sp.csr_matrix]) -> Float:
     """(n_blocks, n_kinds) what `detector.classifier` would score, from matrices of counts."""
     kinds = len(KINDS)
+    weights = model.table[:, :-1] * model.scale
+    squares = model.table[:, -1].view(np.uint8).astype(np.float32)
     scores = np.tile(model.bias, (parts[0].shape[0], 1))
     for number, part in enumerate(parts):
-        norm = np.sqrt(np.maximum(part @ model.table[:, -1], 1e-12))
-        scores += (part @ model.table[:, number * kinds : (number + 1) * kinds]) / norm[:, None]
+        norm = np.sqrt(np.maximum(part @ squares, 1e-12))
+        scores += (part @ weights[:, number * kinds : (number + 1) * kinds]) / norm[:, None]
     return scores
 
 
@@ -115,9 +124,21 @@ def fit_networks(features: Float, kinds: Int, settings: Settings) -> Networks:
     return Networks(
         weights.astype(np.float32),
         bias.astype(np.float32),
-        np.stack(output).astype(np.float32),
-        np.stack(output_bias)[:, None].astype(np.float32),
+        block_diag(*output).astype(np.float32),
+        np.concatenate(output_bias).astype(np.float32),
     )
+
+
+def fit_calibration(probabilities: Float, kinds: Int) -> Calibration:
+    """Fit the line through the log odds of scores, by logistic regression, from (n_blocks, n_kinds) probabilities of
+    held-out blocks and their (n_blocks,) kinds; the scores as they are where those tell too little."""
+    asks = np.isin(kinds, ASKS)
+    if len(np.unique(asks)) < 2:
+        return Calibration(1.0, 0.0)
+    odds = log_odds(probabilities[:, ASKS].sum(axis=1, keepdims=True)).astype(np.float64)
+    line = LogisticRegression(C=1e6).fit(odds, asks)
+    slope, offset = float(line.coef_[0, 0]), float(line.intercept_[0])
+    return Calibration(slope, offset) if slope > 0 else Calibration(1.0, 0.0)
 
 
 def _fit_network(scaled: Float, kinds: Int, settings: Settings, number: int) -> list[NDArray[np.float64]]:

@@ -13,7 +13,7 @@ import numpy as np
 import scipy.sparse as sp
 from joblib import Parallel, delayed
 
-from detector.classifier import element_parts
+from detector.classifier import PLACE_PART, PLACE_WEIGHT, elements_around
 from detector.features import Bool, Int, NgramSettings, hash_ngrams
 from detector.page import KINDS
 from detector.segment import Segmented, Structure
@@ -85,16 +85,18 @@ def text_matrix(corpus: Corpus, settings: NgramSettings) -> sp.csr_matrix:
 
 
 def structure_matrices(corpus: Corpus, settings: NgramSettings) -> list[sp.csr_matrix]:
-    """For each part of `detector.classifier.element_parts`: (n_blocks, 2 ** bits) the weight of each n-gram."""
+    """For each part of a block's structure: (n_blocks, 2 ** bits) the weight of each n-gram."""
     parts: list[list[sp.csr_matrix]] = [[], [], []]
     for cut in corpus.cuts:
-        signatures, around = element_parts(structure_of(cut))
-        ngrams = _counts(signatures, settings)
-        for rows, (index, weight) in zip(parts, around, strict=True):
-            block = np.repeat(np.arange(len(index)), index.shape[1])
-            entries = (weight.ravel(), (block, index.ravel()))
-            rows.append(sp.csr_matrix(entries, shape=(len(index), len(signatures))) @ ngrams)
-    return [_without_zeros(sp.vstack(rows, format="csr")) for rows in parts]
+        structure = structure_of(cut)
+        ngrams = _counts(structure.signatures, settings)
+        around = elements_around(structure)
+        for part, rows in enumerate(parts):
+            index, weight = around[:, part == PLACE_PART], PLACE_WEIGHT[part == PLACE_PART]
+            block, place = np.nonzero(index >= 0)
+            entries = (weight[place], (block, index[block, place]))
+            rows.append(sp.csr_matrix(entries, shape=(len(index), ngrams.shape[0])) @ ngrams)
+    return [sp.vstack(rows, format="csr") for rows in parts]
 
 
 def structure_of(cut: Segmented) -> Structure:
@@ -102,22 +104,21 @@ def structure_of(cut: Segmented) -> Structure:
     if cut.structure is not None:
         return cut.structure
     count = len(cut.texts)
-    tags = ["html", "body", *["p"] * count]
     first = 2
+    element = np.arange(first, first + count, dtype=np.int32)
+    tags = ["html", "body", "p"]
+    tag = np.minimum(np.arange(first + count), 2).astype(np.int32)
     return Structure(
-        parent=[-1, 0, *[1] * count],
-        depth=[0, 1, *[2] * count],
-        tag=tags,
-        signature=tags,
-        element=list(range(first, first + count)),
-        inside=[(element + 1, element + 1) for element in range(first, first + count)],
-        link_characters=[0] * count,
+        parent=np.concatenate(([-1, 0], np.ones(count))).astype(np.int32),
+        depth=tag,
+        tag=tag,
+        signature=tag,
+        tags=tags,
+        signatures=tags,
+        element=element,
+        inside=np.stack((element + 1, element + 1), axis=1),
+        link_characters=np.zeros(count, np.int32),
     )
-
-
-def _without_zeros(matrix: sp.csr_matrix) -> sp.csr_matrix:
-    matrix.eliminate_zeros()
-    return matrix
 
 
 def _counts(texts: list[str], settings: NgramSettings) -> sp.csr_matrix:

@@ -20,14 +20,14 @@ import sklearn
 from joblib import Parallel, delayed
 
 from detector import __version__
-from detector.classifier import EXCERPT_BLOCKS, Classifier, HashedLinear, Networks
+from detector.classifier import EXCERPT_BLOCKS, Calibration, Classifier, HashedLinear, Networks
 from detector.context import html_context, text_context
-from detector.features import Bool, Float, Int, NgramSettings
+from detector.features import Batch, Bool, Float, Int, NgramSettings
 from detector.model import Model
 from detector.page import FLAGGED, KINDS
 from detector.training.data import DataError, LabelledPage, data_hash
 from detector.training.figures import kind_figures, score
-from detector.training.fit import ASKS, Settings, fit_linear, fit_networks, linear_scores
+from detector.training.fit import ASKS, Settings, fit_calibration, fit_linear, fit_networks, linear_scores
 from detector.training.matrices import Corpus, read_corpus, structure_matrices, structure_of, text_matrix
 from detector.training.words import LONG
 
@@ -35,6 +35,15 @@ Progress = Callable[[str, int, int], None]
 """Called with the name of the step, how much of it is done, and of how much."""
 
 _PROSE = [KINDS.index(kind) for kind in ("editorial", "comment")]
+
+
+@dataclass(frozen=True, slots=True)
+class _Judged:
+    """What second stages say of blocks of folds that they have not seen: ``probabilities``, (n_blocks, n_kinds), as yet
+    without calibration; ``judged``, (n_blocks,), whether the block was seen at all."""
+
+    probabilities: Float
+    judged: Bool
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,18 +97,24 @@ def train(
     folds = deal_folds(corpus.groups, settings)
     kinds = kinds_of_input(corpus, settings)
     first = _first_stages(corpus, folds, kinds, settings, jobs, progress)
-    held_out, networks = _second_stages(corpus, folds, first, kinds, settings, jobs, progress)
+    judged, networks = _second_stages(corpus, folds, first, kinds, settings, jobs, progress)
+    held_out = {kind: _held_out(corpus, folds, result, settings) for kind, result in judged.items()}
     card = make_card(corpus, _by_input(corpus, held_out), settings)
 
     def model(out: tuple[int, ...], scored: Bool) -> Model:
-        """The model that saw all but these folds, with thresholds chosen on the held-out scores of these pages."""
-        thresholds = {
-            kind: choose_threshold(corpus, result.scores, result.judged & scored[corpus.page_of], settings)
-            for kind, result in held_out.items()
+        """The model that saw all but these folds, calibrated and with thresholds chosen on these held-out pages."""
+        points = {
+            kind: operating_point(corpus, result.probabilities, result.judged & scored[corpus.page_of], settings)
+            for kind, result in judged.items()
         }
         linear = first.models[out]
-        second = {kind: networks[kind, out] for kind in kinds}
-        return Model(Classifier(linear["text"], linear.get("structure"), second), thresholds, card)
+        classifier = Classifier(
+            linear["text"],
+            linear.get("structure"),
+            {kind: networks[kind, out] for kind in kinds},
+            {kind: calibration for kind, (calibration, _) in points.items()},
+        )
+        return Model(classifier, {kind: threshold for kind, (_, threshold) in points.items()}, card)
 
     return Trained(
         model((), np.ones(len(folds), np.bool_)),
@@ -123,15 +138,19 @@ def deal_folds(groups: Int, settings: Settings) -> Int:
     return dealt[groups]
 
 
-def choose_threshold(corpus: Corpus, scores: Float, chosen: Bool, settings: Settings) -> float:
-    """The lowest threshold at which no more of the words of editorial blocks is flagged than the settings allow.
+def operating_point(
+    corpus: Corpus, probabilities: Float, chosen: Bool, settings: Settings
+) -> tuple[Calibration, float]:
+    """The calibration of the chosen blocks, and the threshold of their calibrated scores (see `choose_threshold`)."""
+    known = _as_scraped(corpus, chosen, settings) & (corpus.kinds >= 0)
+    calibration = fit_calibration(probabilities[known], corpus.kinds[known])
+    scores: Float = calibration.apply(probabilities)[:, ASKS].sum(axis=1)
+    return calibration, choose_threshold(corpus, scores, chosen, settings)
 
-    Of the chosen blocks those of pages with HTML count, where there are enough: text written for training is not what
-    is scraped, in its shares.
-    """
-    if "html" in kinds_of_input(corpus, settings):
-        chosen = chosen & corpus.has_html[corpus.page_of]
-    prose = chosen & np.isin(corpus.kinds, _PROSE)
+
+def choose_threshold(corpus: Corpus, scores: Float, chosen: Bool, settings: Settings) -> float:
+    """The lowest threshold at which no more of the words of editorial blocks is flagged than the settings allow."""
+    prose = _as_scraped(corpus, chosen, settings) & np.isin(corpus.kinds, _PROSE)
     order = np.argsort(-scores[prose], kind="stable")
     lengths = corpus.lengths[prose][order]
     lost = np.cumsum(np.where(lengths >= LONG, lengths, 0)) / max(lengths.sum(), 1)
@@ -140,6 +159,12 @@ def choose_threshold(corpus: Corpus, scores: Float, chosen: Bool, settings: Sett
         return 0.5
     # A score equal to the threshold is flagged, so it must be above the first that is one too many.
     return float(np.nextafter(scores[prose][order][allowed], np.float32(1), dtype=np.float32))
+
+
+def _as_scraped(corpus: Corpus, chosen: Bool, settings: Settings) -> Bool:
+    """Of the chosen blocks those of pages with HTML, where there are enough: text written for training is not what is
+    scraped, in its shares."""
+    return chosen & corpus.has_html[corpus.page_of] if "html" in kinds_of_input(corpus, settings) else chosen
 
 
 def make_card(corpus: Corpus, held_out: Mapping[str, HeldOut], settings: Settings) -> dict[str, Any]:
@@ -243,8 +268,8 @@ def _second_stages(
     settings: Settings,
     jobs: int,
     progress: Progress,
-) -> tuple[dict[str, HeldOut], dict[tuple[str, tuple[int, ...]], Networks]]:
-    """Held-out probabilities by input kind, and the networks by input kind and the folds that they have not seen."""
+) -> tuple[dict[str, _Judged], dict[tuple[str, tuple[int, ...]], Networks]]:
+    """What held-out blocks are judged to be, by input kind, and the networks by input kind and the folds not seen."""
     tasks: list[tuple[str, tuple[int, ...]]] = [
         (kind, out) for kind in kinds for out in ((), *((fold,) for fold in range(settings.folds)))
     ]
@@ -260,8 +285,7 @@ def _second_stages(
         fitted[kind, out] = networks
         probabilities[kind][rows], judged[kind][rows] = values, True
         progress("second stage", done, len(tasks))
-    held_out = {kind: _held_out(corpus, folds, probabilities[kind], judged[kind], settings) for kind in kinds}
-    return held_out, fitted
+    return {kind: _Judged(probabilities[kind], judged[kind]) for kind in kinds}, fitted
 
 
 def _second_stage_data(
@@ -303,9 +327,11 @@ def _view(
     scores = first.scores[tuple(sorted({int(folds[page]), *out}))]
     cut = corpus.cuts[page]
     if kind == "html":
-        return html_context(cut.texts, scores["text"][rows], structure_of(cut), scores["structure"][rows]), rows
+        return html_context(
+            Batch.of(cut.texts), scores["text"][rows], structure_of(cut), scores["structure"][rows]
+        ), rows
     texts = [cut.texts[row - corpus.starts[page]] for row in rows]
-    return text_context(texts, scores["text"][rows]), rows
+    return text_context(Batch.of(texts), scores["text"][rows]), rows
 
 
 def _joined(views: Sequence[tuple[Float, Int]]) -> tuple[Float, Int]:
@@ -334,13 +360,16 @@ def _fit_and_judge(
     return networks, rows, networks.probabilities(judged)
 
 
-def _held_out(corpus: Corpus, folds: Int, probabilities: Float, judged: Bool, settings: Settings) -> HeldOut:
-    result = HeldOut(probabilities, judged, np.zeros(len(probabilities), np.float32))
+def _held_out(corpus: Corpus, folds: Int, result: _Judged, settings: Settings) -> HeldOut:
+    """Each fold calibrated, and its threshold chosen, on the other folds."""
+    probabilities = np.zeros_like(result.probabilities)
+    thresholds = np.zeros(len(probabilities), np.float32)
     of_block = folds[corpus.page_of]
     for fold in range(settings.folds):
-        threshold = choose_threshold(corpus, result.scores, judged & (of_block != fold), settings)
-        result.thresholds[of_block == fold] = threshold
-    return result
+        others, own = result.judged & (of_block != fold), of_block == fold
+        calibration, threshold = operating_point(corpus, result.probabilities, others, settings)
+        probabilities[own], thresholds[own] = calibration.apply(result.probabilities[own]), threshold
+    return HeldOut(probabilities, result.judged, thresholds)
 
 
 def _by_input(corpus: Corpus, held_out: Mapping[str, HeldOut]) -> dict[str, HeldOut]:
