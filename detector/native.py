@@ -24,9 +24,11 @@ def _load() -> ctypes.CDLL | None:
     source = Path(__file__).with_name("native.c")
     try:
         # Named by its source, so that a library of another version is never called.
-        return ctypes.CDLL(str(source.with_name(f"_native_{zlib.crc32(source.read_bytes()):08x}.so")))
+        library = ctypes.CDLL(str(source.with_name(f"_native_{zlib.crc32(source.read_bytes()):08x}.so")))
     except OSError:  # not built, or for another machine
         return None
+    library.xpaths.restype = library.context.restype = ctypes.c_int64
+    return library
 
 
 LIBRARY = _load()
@@ -135,7 +137,6 @@ def xpaths(library: ctypes.CDLL, parent: Int32, tag: Int32, tags: list[str], ele
     size = 200 * len(element)
     while True:
         paths = np.empty(size, np.uint8)
-        library.xpaths.restype = ctypes.c_int64
         written = library.xpaths(
             _at(parent),
             _at(tag),
@@ -252,7 +253,6 @@ def context(
         ]
         more += [_at(html.share), _at(html.scores)]
     features = np.empty((rows, stride), np.float32)
-    library.context.restype = ctypes.c_int64
     written = library.context(
         ctypes.c_int64(rows),
         ctypes.c_int64(kinds),

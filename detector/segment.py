@@ -163,15 +163,17 @@ def read(page: bytes | str) -> Source:
     PageError
         The page is empty, binary, or larger than ``MAX_CHARACTERS``.
     """
-    too_large = PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
-    if len(page) > MAX_CHARACTERS * (4 if isinstance(page, bytes) else 1):
-        raise too_large
+    _refuse_size((len(page) + 3) // 4 if isinstance(page, bytes) else len(page))  # at most four bytes a character
     source = Source(page) if isinstance(page, str) else _decoded(page)
-    if len(source.text) > MAX_CHARACTERS:
-        raise too_large
+    _refuse_size(len(source.text))
     if not source.text or source.text.isspace():
         raise PageError("the page is empty")
     return source
+
+
+def _refuse_size(characters: int) -> None:
+    if characters > MAX_CHARACTERS:
+        raise PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
 
 
 def _decoded(page: bytes) -> Source:
@@ -288,7 +290,7 @@ def _utf8(text: str) -> bytes:
 
 
 def _has_word(text: str) -> bool:
-    return text[:1].isalnum() or any(map(str.isalnum, text))
+    return any(map(str.isalnum, text))
 
 
 def _serialised(tree: LexborHTMLParser) -> str:
@@ -449,8 +451,7 @@ def walk_tree(tree: LexborHTMLParser, keep_nodes: bool = False) -> tuple[Segment
 
 def _refuse_stalling(html: str, data: bytes) -> None:
     """Raise PageError where the page, also given in UTF-8, is of a kind that stalls the parser."""
-    if len(html) > MAX_CHARACTERS:
-        raise PageError(f"the page is larger than {MAX_CHARACTERS:,} characters")
+    _refuse_size(len(html))
     if native.LIBRARY is None:
         tags, open_at_once, attributes = _count_tags(data)
     else:
