@@ -21,7 +21,7 @@ from peers import extractors
 from selectolax.lexbor import LexborHTMLParser
 
 from detector import Detector
-from detector.bulk import find_pages
+from detector.bulk.sources import Failure, Source, find_inputs
 from detector.encoding import decode
 
 
@@ -62,9 +62,9 @@ def peak_memory(folder: str) -> float:
 @click.option("--rounds", default=3, show_default=True)
 def main(folder: str, count: int, rounds: int) -> None:
     """Print a Markdown table."""
-    sources = [source for source in find_pages([folder]) if not isinstance(source, tuple)]
+    sources = [Source(found.path, found.name, 0) for found in find_inputs([folder]) if not isinstance(found, Failure)]
     chosen = sources[:: max(1, len(sources) // count)][:count]
-    raw = [source.read() for source in chosen]
+    raw = [source.page() for source in chosen]
     html = [decode(page) for page in raw]
     detector = Detector()
     judged = [detector.scan(page, "html") for page in raw]

@@ -4,25 +4,21 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import sys
-import unicodedata
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, nullcontext
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from detector import __version__
-from detector.page import FLAGGED, Page, PageError, kinds_to_drop
+from detector.page import FLAGGED, PageError, kinds_to_drop
 
 if TYPE_CHECKING:
-    from detector.bulk import Source
+    from detector.bulk.tasks import Task
     from detector.detector import Detector
 
-_COLOURS = {"donation": "magenta", "paywall": "yellow", "editorial": None, "other": "bright_black"}
+_Command = TypeVar("_Command", bound=Callable[..., Any])
 _CONTEXT = {"help_option_names": ["-h", "--help"]}
 
 
@@ -50,7 +46,10 @@ def _names_to_drop(_context: click.Context, _option: click.Parameter, value: str
     return names
 
 
-_paths = click.argument("paths", nargs=-1, required=True, type=click.Path(allow_dash=True))
+_TELLING_OPTIONS = ("column", "drop", "form", "kind", "threshold", "to")
+"""Options of which what is written of a page depends."""
+
+_paths = click.argument("paths", nargs=-1, type=click.Path(allow_dash=True))
 _data = click.argument("data", nargs=-1, required=True, type=click.Path(exists=True, file_okay=False, path_type=Path))
 _model = click.option(
     "--model", type=click.Path(dir_okay=False), help="A saved model.  [default: the one that comes with the package]"
@@ -65,52 +64,96 @@ _threshold = click.option(
 )
 
 
+def _many_pages(command: _Command) -> _Command:
+    """The options of commands that take many pages."""
+    for option in reversed(
+        (
+            click.option("--files-from", type=click.File("rb"), help="Take the paths in this list too, one a line."),
+            click.option(
+                "--column",
+                help="The column of JSONL and Parquet that pages stand in.  "
+                "[default: html, content, text, raw_html or body]",
+            ),
+            click.option(
+                "--jobs",
+                type=click.IntRange(1),
+                help="Processes; 1 works in this one, without --page-timeout.  [default: the cores]",
+            ),
+            click.option(
+                "--page-timeout",
+                type=click.FloatRange(0, min_open=True),
+                default=10.0,
+                show_default=True,
+                metavar="SECONDS",
+                help="A page that takes longer fails.",
+            ),
+            click.option(
+                "--resume",
+                is_flag=True,
+                help="Go on with a run into a folder that broke off: keep files that are whole.",
+            ),
+        )
+    ):
+        command = option(command)
+    return command
+
+
 @main.command()
 @_paths
 @click.option(
     "--format",
     "form",
-    type=click.Choice(["table", "jsonl", "text"]),
+    type=click.Choice(["table", "jsonl", "text", "parquet", "dolma"]),
     default="table",
     show_default=True,
-    help="A table to read, a JSON object a page, or a line a block with tabs between.",
+    help="A table to read, a JSON object a page, a line a block with tabs between, a Parquet row a page, or Dolma's "
+    "attributes.",
 )
 @click.option(
-    "-o", "--output", type=click.Path(dir_okay=False, allow_dash=True), default="-", help="Write to this file."
+    "-o",
+    "--output",
+    type=click.Path(allow_dash=True),
+    default="-",
+    help="Write to this file, or one file an input into this folder.",
 )
 @_input
+@_many_pages
 @_threshold
 @_model
 @click.pass_context
-def scan(
-    context: click.Context,
-    paths: tuple[str, ...],
-    form: str,
-    output: str,
-    kind: str | None,
-    threshold: float | None,
-    model: str | None,
-) -> None:
+def scan(context: click.Context, /, form: str, kind: str | None, **options: Any) -> None:
     """Label every paragraph of pages.
 
-    PATHS are HTML or text files (.html, .htm, .txt, also .gz), folders of them, or - for standard input.
+    PATHS are pages (.html, .htm, .txt, also .gz), web archives (.warc, .warc.gz), tables with a page in each row
+    (.jsonl, also .gz and .zst; .parquet), folders of all these, or - for a page or archive on standard input.
+
+    A folder as OUTPUT (one that exists, or a name that ends in /) gets a file for each archive and table, and one for
+    1,000 pages. Dolma's attributes are those of text documents, a row for each; --threshold 0 gives all spans and
+    their scores.
 
     \b
     Example:
       detector scan article.html
       curl -s https://example.org/ | detector scan --format jsonl -
+      detector scan --format jsonl crawl/*.warc.gz -o labels/
     """
-    write_page = {"table": _table, "jsonl": _json_line, "text": _tab_lines}[form]
-    run = _Run(_detector(model, threshold), kind)
-    with _output(output) as file:
-        for source, page in run.pages(paths, to_terminal=output == "-" and sys.stdout.isatty()):
-            file.write(write_page(source.path, page))
-    run.finish(context)
+    if form == "parquet" and options["output"] == "-":
+        raise click.UsageError("Parquet is not written to standard output: name a file with -o.")
+    from detector.bulk.tasks import Scan
+
+    if form == "parquet":
+        _need_pyarrow()
+    detector = _detector(options["model"], options["threshold"])
+    _run(context, Scan(form, kind), detector, options | {"form": form, "kind": kind})
 
 
 @main.command()
 @_paths
-@click.option("--to", type=click.Choice(["text", "html"]), default="text", show_default=True, help="What to hand back.")
+@click.option(
+    "--to",
+    type=click.Choice(["text", "html"]),
+    help="What to hand back.  [default: text; of archives and tables, what they hold]",
+)
 @click.option(
     "--drop",
     default=",".join(FLAGGED),
@@ -124,49 +167,34 @@ def scan(
     "--output",
     default="-",
     type=click.Path(allow_dash=True),
-    help="Write to this file, or one file a page into this folder.",
+    help="Write to this file, or one file a page, archive or table into this folder.",
 )
 @_input
+@_many_pages
 @_threshold
 @_model
 @click.pass_context
-def clean(
-    context: click.Context,
-    paths: tuple[str, ...],
-    to: str,
-    drop: list[str],
-    output: str,
-    kind: str | None,
-    threshold: float | None,
-    model: str | None,
-) -> None:
+def clean(context: click.Context, /, to: str | None, drop: list[str], kind: str | None, **options: Any) -> None:
     """Hand pages back without appeals and prompts.
 
     PATHS as for scan. Text comes a paragraph a line. A folder as OUTPUT (one that exists, or a name that ends in /)
     gets a file for each page; else all pages go one after another. A page of which more is flagged than is credible
     is left whole and reported.
 
+    JSONL and Parquet come back with the same rows, the pages in them cleaned, and two columns more: removed_blocks,
+    counted by label, and removed_words. All else stays as it was, and so does a page that fails. Archives come back
+    as JSONL: url, record, content and these two.
+
     \b
     Example:
       detector clean article.html > article.txt
       detector clean --to html pages/ -o cleaned/
+      detector clean documents.jsonl.gz -o cleaned/ --resume
     """
-    run = _Run(_detector(model, threshold), kind)
-    folder = Path(output) if output.endswith(("/", os.sep)) or os.path.isdir(output) else None
-    with nullcontext() if folder else _output(output) as file:
-        for source, page in run.pages(paths, to_terminal=output == "-" and sys.stdout.isatty()):
-            try:
-                cleaned = page.html(drop) if to == "html" else page.text(drop)
-                if folder:
-                    _write_into(folder, source.name, to, cleaned)
-                elif file:
-                    file.write(cleaned)
-            except (PageError, OSError) as error:
-                run.fail(source.path, error)
-                continue
-            if page.is_kept_whole:
-                click.echo(f"{source.path}: left whole: {page.flagged_share:.0%} of its prose was flagged", err=True)
-    run.finish(context)
+    from detector.bulk.tasks import Clean
+
+    detector = _detector(options["model"], options["threshold"])
+    _run(context, Clean(to, tuple(drop), kind), detector, options | {"to": to, "drop": drop, "kind": kind})
 
 
 @main.command()
@@ -307,6 +335,15 @@ def _remarks(data: tuple[Path, ...]) -> None:
         click.echo(f"  {line}")
 
 
+def _need_pyarrow() -> None:
+    from detector.bulk.parquet import pyarrow
+
+    try:
+        pyarrow("parquet")
+    except PageError as error:
+        raise click.ClickException(f"--format parquet: {error}") from error
+
+
 def _detector(model: str | None, threshold: float | None) -> Detector:
     from detector.detector import Detector
     from detector.model import ModelError
@@ -317,111 +354,85 @@ def _detector(model: str | None, threshold: float | None) -> Detector:
         raise click.ClickException(str(error)) from error
 
 
-class _Run:
-    """Pages judged one after another; those that fail are told on stderr and counted."""
+def _run(
+    context: click.Context,
+    task: Task,
+    detector: Detector,
+    options: dict[str, Any],
+) -> None:
+    """Do a task with all pages, tell of it, and end with the exit status that says how it went."""
+    from detector.bulk.judge import WorkerError
+    from detector.bulk.report import Report
+    from detector.bulk.resume import OtherRunError, begin, digest
+    from detector.bulk.run import OutputError, Paths, Run
+    from detector.bulk.sources import find_inputs
 
-    def __init__(self, detector: Detector, kind: str | None) -> None:
-        self.detector = detector
-        self.kind = kind
-        self.failures = 0
-
-    def pages(self, paths: Iterable[str], to_terminal: bool) -> Iterator[tuple[Source, Page]]:
-        from detector.bulk import find_pages
-
-        found = list(find_pages(paths))
-        show = len(found) > 1 and sys.stderr.isatty() and not to_terminal
-        with click.progressbar(found, file=sys.stderr, label="pages") if show else nullcontext(found) as sources:
-            for source in sources:
-                if isinstance(source, tuple):
-                    self.fail(*source)
-                    continue
-                try:
-                    page = self.detector.scan(source.read(), self.kind)
-                except PageError as error:
-                    self.fail(source.path, error)
-                    continue
-                yield source, page
-
-    def fail(self, path: str, error: Exception) -> None:
-        self.failures += 1
-        click.echo(f"{path}: {error}", err=True)
-
-    def finish(self, context: click.Context) -> None:
-        context.exit(1 if self.failures else 0)
-
-
-@contextmanager
-def _output(path: str) -> Iterator[Any]:
-    """Standard output, or a file that is there once it is whole."""
-    if path == "-":
-        yield _Stdout()
-        return
-    from detector.output import whole_file
-
+    output: str = options["output"]
+    in_folder = output.endswith(("/", os.sep)) or os.path.isdir(output)
+    paths = Paths(options["paths"], options["files_from"])
+    _check_usage(options, in_folder)
+    is_shown = sys.stderr.isatty() and not (output == "-" and sys.stdout.isatty())
+    inputs = digest(find_inputs(paths)) if in_folder or is_shown else None
+    report = Report(inputs["bytes"] if inputs and is_shown else None)
     try:
-        with whole_file(Path(path)) as file:
-            yield _Utf8(file)
+        if in_folder:
+            begin(Path(output), _how(context, task, detector, options, inputs), options["resume"])
+        jobs = options["jobs"] or _cores()
+        Run(
+            detector,
+            task,
+            paths,
+            output,
+            in_folder,
+            options["column"],
+            jobs,
+            options["page_timeout"],
+            options["resume"],
+            report,
+        ).start()
     except OSError as error:
-        raise click.ClickException(f"{path}: cannot be written ({error.strerror or error})") from error
+        if isinstance(error, BrokenPipeError):
+            raise
+        raise click.ClickException(f"{output}: cannot be written ({error.strerror or error})") from error
+    except (OtherRunError, OutputError, WorkerError) as error:
+        raise click.ClickException(str(error)) from error
+    except KeyboardInterrupt:
+        click.echo("broken off", err=True)
+        context.exit(130)
+    report.summary()
+    context.exit(1 if report.failures else 0)
 
 
-class _Stdout:
-    def write(self, text: str) -> None:
-        click.echo(text, nl=False)
+def _check_usage(options: dict[str, Any], in_folder: bool) -> None:
+    listed = options["files_from"]
+    if not options["paths"] and not listed:
+        raise click.UsageError("Missing argument 'PATHS...': name pages, or a list of them with --files-from.")
+    reads_stdin = "-" in options["paths"]
+    if reads_stdin and listed and listed.name == "<stdin>":
+        raise click.UsageError("Standard input cannot be a page and a list of pages.")
+    if options["resume"] and (not in_folder or reads_stdin):
+        raise click.UsageError("--resume goes on in a folder, of files that can be read again: -o FOLDER/, and no '-'.")
 
 
-class _Utf8:
-    def __init__(self, file: BinaryIO) -> None:
-        self.file = file
+def _how(context: click.Context, task: Task, detector: Detector, options: dict[str, Any], inputs: Any) -> Any:
+    """What has to be the same where a broken run is gone on with, by the names that users know."""
+    import hashlib
 
-    def write(self, text: str) -> None:
-        self.file.write(text.encode("utf-8", "replace"))
+    from detector.model import shipped_model_path
 
-
-def _write_into(folder: Path, name: str, to: str, cleaned: str) -> None:
-    from detector.bulk import stem
-    from detector.output import whole_file
-
-    path = folder / f"{stem(name)}.{'html' if to == 'html' else 'txt'}"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as file:
-        file.write(cleaned.encode("utf-8", "replace"))
+    model = Path(options["model"] or shipped_model_path()).read_bytes()
+    return {
+        "command": context.info_name,
+        "version": __version__,
+        "inputs": inputs,
+        "model": hashlib.sha256(model).hexdigest(),
+        "options": {name: options[name] for name in _TELLING_OPTIONS if name in options},
+    }
 
 
-def _table(path: str, page: Page) -> str:
-    """One line a block, cut to the terminal's width; colour where standard output is a terminal that wants it."""
-    width = max(shutil.get_terminal_size((100, 24)).columns, 60)
-    colour = sys.stdout.isatty() and "NO_COLOR" not in os.environ
-    lines = [f"{path}: {len(page.blocks)} blocks, {sum(block.label in FLAGGED for block in page.blocks)} flagged"]
-    for block in page.blocks:
-        start = f"{block.label:<9}  {block.score:4.2f}  "
-        text = _cut(_printable(block.text), width - len(start))
-        lines.append(click.style(start + text, fg=_COLOURS[block.label]) if colour else start + text)
-    return "\n".join(lines) + "\n\n"
-
-
-def _printable(text: str) -> str:
-    """Without control characters, by which a page could steer the terminal."""
-    return "".join(character if character.isprintable() else " " for character in text)
-
-
-def _cut(text: str, columns: int) -> str:
-    """The text cut to so many columns of a terminal; wide characters take two."""
-    used = 0
-    for at, character in enumerate(text):
-        used += 2 if unicodedata.east_asian_width(character) in "WF" else not unicodedata.combining(character)
-        if used > columns - 1 and at < len(text) - 1:
-            return text[:at] + "…"
-    return text
-
-
-def _tab_lines(path: str, page: Page) -> str:
-    return "".join(f"{path}\t{b.label}\t{b.kind}\t{b.score:.4f}\t{b.text}\n" for b in page.blocks)
-
-
-def _json_line(path: str, page: Page) -> str:
-    blocks = [{name: value for name, value in asdict(block).items() if value is not None} for block in page.blocks]
-    return json.dumps({"path": path, "input": page.input, "blocks": blocks}, ensure_ascii=False) + "\n"
+def _cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _progress(step: str, done: int, total: int) -> None:

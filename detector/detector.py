@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-from collections import deque
 from collections.abc import Collection, Iterable, Iterator
-from itertools import repeat
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from detector.classifier import ASKS, ask_scores
 from detector.features import Float
 from detector.model import Model, read_model, shipped_model
-from detector.page import FLAGGED, KINDS, LABEL_OF_KIND, Block, Page, PageError
+from detector.page import FLAGGED, KINDS, LABEL_OF_KIND, Block, Page, PageError, blocks_of
 from detector.segment import Segmented, read, segment, sniff_kind
 
 
@@ -73,7 +71,7 @@ class Detector:
         threshold = self.threshold
         if threshold is None:
             threshold = self.model.thresholds[self.model.classifier.kind_of(cut)]
-        return Page(kind, tuple(_blocks(cut, probabilities, threshold)), source.text)
+        return Page(kind, _blocks(cut, probabilities, threshold), source.text)
 
     def clean(
         self, page: bytes | str, to: str = "text", drop: Collection[str] = FLAGGED, input: str | None = None
@@ -101,16 +99,26 @@ class Detector:
         judged = self.scan(page, input)
         return judged.html(drop) if to == "html" else judged.text(drop)
 
-    def scan_many(self, pages: Iterable[bytes | str], input: str | None = None) -> Iterator[Page | PageError]:
-        """Judge pages one after another, in order; a page that cannot be judged gives its error in its place."""
-        for page in pages:
-            try:
-                yield self.scan(page, input)
-            except PageError as error:
-                yield error
+    def scan_many(
+        self, pages: Iterable[bytes | str], input: str | None = None, jobs: int = 1
+    ) -> Iterator[Page | PageError]:
+        """Judge many pages, in order; a page that cannot be judged gives its error in its place.
+
+        Parameters
+        ----------
+        pages, input
+            As for `scan`.
+        jobs : int
+            Processes that judge pages. With more than one, pages are read ahead, and a page that takes more than 10 s
+            or ends its process is one that fails.
+        """
+        from detector.bulk.judge import judge
+
+        for _, page in judge(self, partial(Detector.scan, input=input), pages, jobs, len):
+            yield page
 
 
-def _blocks(cut: Segmented, probabilities: Float, threshold: float) -> list[Block]:
+def _blocks(cut: Segmented, probabilities: Float, threshold: float) -> tuple[Block, ...]:
     scores = ask_scores(probabilities)
     flagged = scores >= threshold
     # A flagged block is the likelier of the two asks, any other the likeliest of the rest.
@@ -121,12 +129,4 @@ def _blocks(cut: Segmented, probabilities: Float, threshold: float) -> list[Bloc
     nothing = [None] * len(names)
     starts, ends = zip(*cut.spans, strict=True) if cut.spans else (nothing, nothing)
     paths = cut.structure.xpaths() if cut.structure else nothing
-    return _made(len(names), cut.texts, labels, names, rounded, starts, ends, paths)
-
-
-def _made(count: int, *columns: Iterable[Any]) -> list[Block]:
-    """So many blocks, of whose fields each column has the values; a frozen class is filled faster field by field."""
-    blocks = list(map(object.__new__, repeat(Block, count)))
-    for name, values in zip(Block.__slots__, columns, strict=True):
-        deque(map(getattr(Block, name).__set__, blocks, values), maxlen=0)
-    return blocks
+    return blocks_of(len(names), cut.texts, labels, names, rounded, starts, ends, paths)

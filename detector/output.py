@@ -9,6 +9,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import BinaryIO, cast
 
+PART = ".part"
+"""The ending of files that are not whole yet; their names begin with a dot."""
+
 
 @contextlib.contextmanager
 def whole_file(path: Path) -> Iterator[BinaryIO]:
@@ -19,7 +22,7 @@ def whole_file(path: Path) -> Iterator[BinaryIO]:
     OSError
         The folder is missing or not writable, or the disk is full.
     """
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.")
+    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}.", suffix=PART)
     try:
         with os.fdopen(handle, "wb") as file:
             yield cast(BinaryIO, file)

@@ -148,7 +148,9 @@ class TestBadInput:
         assert result.exit_code == 1
         assert len(result.stdout.splitlines()) == 6  # three good pages, found twice
         lines = result.stderr.splitlines()
-        assert len(lines) == 2 * len(bad) + 1
+        assert len(lines) == 2 * len(bad) + 2
+        assert lines[-1].startswith("6 pages, ")
+        assert lines[-1].endswith("11 failed")
         for name in [*bad, "missing.html"]:
             assert any(name in line for line in lines)
 
@@ -202,7 +204,7 @@ class TestBadInput:
     def test_a_failed_run_leaves_the_old_output_alone(self, example, tmp_path, monkeypatch):
         out = tmp_path / "out.txt"
         out.write_text("old")
-        monkeypatch.setattr("detector.cli._json_line", lambda *_: 1 / 0)
+        monkeypatch.setattr("detector.bulk.report.Report.page", lambda *_: 1 / 0)
         run("scan", "--format", "jsonl", example, "-o", out)
         assert out.read_text() == "old"
         assert os.listdir(tmp_path) == ["out.txt"]
@@ -249,16 +251,16 @@ class TestOthers:
         assert "plain,scan" in done.stdout
 
     def test_colour_only_on_a_terminal_that_wants_it(self, example, monkeypatch):
-        class Terminal(io.StringIO):
+        class Screen(io.StringIO):
             def isatty(self):
                 return True
 
-        from detector import cli
+        from detector.bulk.tasks import Terminal, table
 
         page = Detector().scan(example.read_bytes())
         assert any(block.label in FLAGGED for block in page.blocks)
-        monkeypatch.setattr(sys, "stdout", Terminal())
+        monkeypatch.setattr(sys, "stdout", Screen())
         monkeypatch.delenv("NO_COLOR", raising=False)
-        assert "\x1b[" in cli._table("a", page)
+        assert "\x1b[" in table("a", page, Terminal())
         monkeypatch.setenv("NO_COLOR", "1")
-        assert "\x1b[" not in cli._table("a", page)
+        assert "\x1b[" not in table("a", page, Terminal())

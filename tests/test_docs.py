@@ -23,11 +23,11 @@ def test_the_command_line_reference_is_the_commands_own_help():
 
 
 def test_the_readme_shows_the_example_as_it_prints(example):
-    from detector.cli import _table
+    from detector.bulk.tasks import Terminal, table
 
     readme = (TOP / "README.md").read_text(encoding="utf-8")
     page = Detector().scan(example.read_bytes())
-    printed = [line.rstrip() for line in _table("examples/article.html", page).rstrip().splitlines()]
+    printed = [line.rstrip() for line in table("examples/article.html", page, Terminal()).rstrip().splitlines()]
     block = re.search(r"    \$ detector scan examples/article.html\n(.*?)\n\n", readme, re.DOTALL)
     assert [line.strip() for line in block[1].splitlines()] == printed
 
