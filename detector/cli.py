@@ -68,7 +68,12 @@ def _many_pages(command: _Command) -> _Command:
     """The options of commands that take many pages."""
     for option in reversed(
         (
-            click.option("--files-from", type=click.File("rb"), help="Take the paths in this list too, one a line."),
+            click.option(
+                "--files-from",
+                type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+                metavar="FILE",
+                help="Take the paths in this list too, one a line.",
+            ),
             click.option(
                 "--column",
                 help="The column of JSONL and Parquet that pages stand in.  "
@@ -408,7 +413,7 @@ def _check_usage(options: dict[str, Any], in_folder: bool) -> None:
     if not options["paths"] and not listed:
         raise click.UsageError("Missing argument 'PATHS...': name pages, or a list of them with --files-from.")
     reads_stdin = "-" in options["paths"]
-    if reads_stdin and listed and listed.name == "<stdin>":
+    if reads_stdin and listed == "-":
         raise click.UsageError("Standard input cannot be a page and a list of pages.")
     if options["resume"] and (not in_folder or reads_stdin):
         raise click.UsageError("--resume goes on in a folder, of files that can be read again: -o FOLDER/, and no '-'.")

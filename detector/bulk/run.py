@@ -5,12 +5,13 @@ from __future__ import annotations
 import contextlib
 import errno
 import os
+import sys
 import tempfile
 from collections.abc import Iterable, Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, BinaryIO
+from typing import IO, TYPE_CHECKING, Any, BinaryIO
 
 import click
 
@@ -42,12 +43,12 @@ class OutputError(Exception):
 class Paths:
     """The paths that users name, and those in a list, one a line, which is read anew each time."""
 
-    def __init__(self, named: Iterable[str], listed: BinaryIO | None) -> None:
+    def __init__(self, named: Iterable[str], listed: str | None) -> None:
         self.named = tuple(named)
-        self.listed = listed
-        if listed and not listed.seekable():
-            self.listed = tempfile.TemporaryFile()  # noqa: SIM115  (as long as the paths are needed)
-            self.listed.writelines(listed)
+        self.listed: IO[bytes] | None = None
+        if listed:
+            file = sys.stdin.buffer if listed == STDIN else open(listed, "rb")  # noqa: SIM115  (as long as it is needed)
+            self.listed = file if file.seekable() else _kept(file)
 
     def __iter__(self) -> Iterator[str]:
         yield from self.named
@@ -56,6 +57,13 @@ class Paths:
             for line in self.listed:
                 if name := line.rstrip(b"\r\n"):
                     yield os.fsdecode(name)
+
+
+def _kept(stream: BinaryIO) -> IO[bytes]:
+    """What comes on a stream, on disk, as it may be long."""
+    file = tempfile.TemporaryFile()  # noqa: SIM115  (as above)
+    file.writelines(stream)
+    return file
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import gzip
 import io
 import json
@@ -85,26 +86,26 @@ def read_warc(source: Input) -> Iterator[Source | Failure]:
 def read_stdin(head: bytes, rest: BinaryIO) -> Iterator[Source | Failure]:
     """The pages of an archive on standard input, of which some is read already."""
     _archive_iterator()
-    joined = io.BufferedReader(_Joined(head, rest))
+    joined = _Joined(head, rest)
     # Python's gzip tells that a stream is cut off; a file's end is looked at instead, as that is twice as fast.
-    stream = gzip.GzipFile(fileobj=joined) if head.startswith(_GZIP_MAGIC) else joined
-    return _pages(STDIN, "stdin.warc", joined, stream)  # type: ignore[arg-type]
+    stream = gzip.GzipFile(fileobj=joined) if head.startswith(_GZIP_MAGIC) else joined  # type: ignore[call-overload]
+    return _pages(STDIN, "stdin.warc", None, stream)
 
 
-class _Joined(io.RawIOBase):
-    """The bytes that were read, and then those that follow."""
+class _Joined:
+    """The bytes that were read, and then those that follow: as much of a file as fastwarc and gzip ask for."""
 
     def __init__(self, head: bytes, rest: BinaryIO) -> None:
-        self.head, self.rest = head, rest
+        self.head, self.rest, self.at = head, rest, 0
 
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = self.head[: len(buffer)] or self.rest.read(len(buffer))
+    def read(self, size: int) -> bytes:
+        data = self.head[:size] or self.rest.read(size)
         self.head = self.head[len(data) :]
-        buffer[: len(data)] = data
-        return len(data)
+        self.at += len(data)
+        return data
+
+    def tell(self) -> int:
+        return self.at
 
 
 def _archive_iterator() -> Any:
@@ -115,12 +116,12 @@ def _archive_iterator() -> Any:
     return ArchiveIterator
 
 
-def _pages(archive: str, name: str, file: IO[bytes], stream: IO[bytes]) -> Iterator[Source | Failure]:
+def _pages(archive: str, name: str, file: IO[bytes] | None, stream: Any) -> Iterator[Source | Failure]:
     from fastwarc.warc import WarcRecordType
 
     found = at = 0
     left_out = "the rest of the archive is left out"
-    with file:
+    with file or contextlib.nullcontext():
         try:
             records = _archive_iterator()(
                 stream, record_types=WarcRecordType.response, parse_http=True, auto_decode="none", fsspec_args=False
@@ -131,7 +132,7 @@ def _pages(archive: str, name: str, file: IO[bytes], stream: IO[bytes]) -> Itera
                     continue
                 found += 1
                 yield _page(record, archive, name, taken)
-            if archive != STDIN:
+            if file:
                 _refuse_cut(file, at)
             if not found:
                 yield Failure(archive, PageError("no HTML response in this archive"))
