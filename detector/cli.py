@@ -350,6 +350,9 @@ def _need_pyarrow() -> None:
 
 
 def _detector(model: str | None, threshold: float | None) -> Detector:
+    from detector.bulk.judge import ONE_THREAD
+
+    os.environ.update(ONE_THREAD | os.environ)  # before numpy is imported
     from detector.detector import Detector
     from detector.model import ModelError
 

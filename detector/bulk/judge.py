@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 PAGE_TIMEOUT = 10.0
 """Seconds that a page may take; those of labelled pages take some thousandths."""
 
+ONE_THREAD = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+"""The environment in which numpy starts no threads: a page's products are small, and beside other processes that keep
+the cores busy, threads made them four times as slow."""
+
 Work = Callable[["Detector", Any], Any]
 """What is done with a page: the detector and the page -> anything that can be pickled. Raises PageError."""
 

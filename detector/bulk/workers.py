@@ -21,7 +21,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import TYPE_CHECKING, Any
 
-from detector.bulk.judge import Aside, Work, WorkerError, answer
+from detector.bulk.judge import ONE_THREAD, Aside, Work, WorkerError, answer
 from detector.page import PageError
 
 if TYPE_CHECKING:
@@ -32,8 +32,6 @@ _BATCH_WEIGHT = 1_000_000  # bytes; a batch is closed by the page that goes past
 _BATCHES_AHEAD = 3  # for each process: read, or done and waiting for their turn
 _STARTS = 3  # tries to start a process that ends before it has a page
 
-# numpy's own threads would compete with the other processes.
-_ENVIRONMENT = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
 # The user's program is not imported; it may have found this package by its own ways.
 _SERVE = (
     "import pickle, sys; sys.path[:] = pickle.load(sys.stdin.buffer); from detector.bulk.workers import serve; serve()"
@@ -115,7 +113,7 @@ class _Worker:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
-            env=os.environ | _ENVIRONMENT,
+            env=os.environ | ONE_THREAD,
             start_new_session=True,  # Ctrl-C on the terminal reaches the one that started it, which ends it
         )
         self.setup = setup
