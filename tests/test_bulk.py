@@ -594,6 +594,17 @@ class TestFolders:
         assert "name another folder" in result.stderr
         assert jsonl.read_bytes() == before
 
+    def test_nothing_of_one_input_takes_the_place_of_another(self, folder, jsonl, tmp_path):
+        (folder / "000.txt").write_text(PAGE)
+        (tmp_path / "more").mkdir()
+        (tmp_path / "more" / jsonl.name).write_text(json.dumps({"text": PAGE}) + "\n")
+        for resume in ([], ["--resume"]):
+            result = run("clean", folder, jsonl, tmp_path / "more", "-o", f"{tmp_path}/out/", *resume)
+            assert result.exit_code == 1
+            assert result.stderr.count("would have the same name") == 2
+            assert (tmp_path / "out" / "000.txt").read_text().startswith("Bridge number 0")
+            assert (tmp_path / "out" / jsonl.name).read_text().count("\n") == 40
+
     def test_pages_and_rows_do_not_share_a_file(self, folder, jsonl, parquet, tmp_path):
         result = run("clean", folder, jsonl)
         assert result.exit_code == 1

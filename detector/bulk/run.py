@@ -33,6 +33,7 @@ PAGES_A_FILE = 1_000
 STDOUT = "-"
 
 _ENDINGS = {"table": "txt", "text": "txt", "jsonl": "jsonl", "dolma": "jsonl", "parquet": "parquet"}
+_TAKEN = "what is written of another page or file would have the same name: do them one by one, into other folders"
 _DISK_FULL = (errno.ENOSPC, errno.EDQUOT)
 
 
@@ -110,6 +111,8 @@ class Run:
     sink: Any = None
     path: str = ""
     form: str = ""
+    folder: str = ""
+    taken: set[str] = field(default_factory=set)
 
     def start(self) -> None:
         """Judge all pages and write what comes of them.
@@ -150,12 +153,17 @@ class Run:
                     yield from self._in_one_file(item, "pages", [page])
                 elif isinstance(self.task, Scan):
                     yield from single.pages(page)
+                elif not self._is_new(self._own_file(page)):
+                    yield Failure(item.path, PageError(_TAKEN))
                 elif not self._is_kept(self._own_file(page)):
                     yield page
 
     def _container(self, item: Input) -> Iterator[Source | Aside]:
         """The pages of a file that may hold many."""
         path = os.path.join(self.output, self._name(item))
+        if self.in_folder and not self._is_new(path):
+            yield Failure(item.path, PageError(_TAKEN))
+            return
         if self.in_folder and self._is_kept(path):
             return
         try:
@@ -191,6 +199,14 @@ class Run:
                 self.form = form
                 yield _Opening(self.output, pages)
             yield from pages
+
+    def _is_new(self, path: str) -> bool:
+        """Whether nothing of this run goes into that file; files of one folder follow each other, and are compared."""
+        if os.path.dirname(path) != self.folder:
+            self.folder, self.taken = os.path.dirname(path), set()
+        is_new = path not in self.taken
+        self.taken.add(path)
+        return is_new
 
     def _is_kept(self, path: str) -> bool:
         """Whether a file of a broken run is kept; that is counted."""
