@@ -5,13 +5,17 @@ from __future__ import annotations
 import gzip
 import json
 import pickle
+import re
 import sys
 
 import pytest
+from conftest import TOP
 
 pytest.importorskip("datatrove", reason="the datatrove extra is not installed; .ci/run tests it in its own environment")
 
+import dill
 from datatrove.executor import LocalPipelineExecutor
+from datatrove.executor.slurm import SlurmPipelineExecutor
 from datatrove.pipeline.readers import JsonlReader
 from datatrove.pipeline.writers import JsonlWriter
 
@@ -99,6 +103,16 @@ def test_html_in_html_out_in_front_of_an_extractor(detector, pages, tmp_path):
     assert documents["text-0"]["text"] == pages["text"]
     assert counts["failed"] == 3 * TASKS
     assert "text-0: the page is plain text" in log
+
+
+def test_the_recipe_for_slurm_makes_an_executor(monkeypatch, tmp_path):
+    made = []
+    monkeypatch.setattr(SlurmPipelineExecutor, "run", lambda executor: made.append(executor))
+    monkeypatch.chdir(tmp_path)
+    code = re.search(r"^```python\n(.*?)^```$", (TOP / "docs" / "scale.md").read_text(), re.DOTALL | re.MULTILINE)[1]
+    exec(code, {})
+    assert isinstance(made[0].pipeline[1], DetectorStep)
+    assert len(dill.dumps(made[0])) < 10_000
 
 
 def test_the_step_pickles_small_and_reads_no_model_before_it_runs(monkeypatch):
