@@ -55,3 +55,16 @@ def either_way(request, monkeypatch):
         monkeypatch.setattr(native, "LIBRARY", None)
     elif native.LIBRARY is None:
         pytest.skip("the compiled part was not built: no C compiler when the package was installed")
+
+
+@pytest.fixture(scope="session")
+def pages(example) -> dict[str, str]:
+    """What adapters meet, by name: HTML, bare text, a page to leave whole, and one that cannot be judged."""
+    appeal = "We depend on our readers. Please support our journalism with a donation from $2 a month. Thank you."
+    news = "The harbour office counted 212 ships in May, nine fewer than in the same month of the year before."
+    return {
+        "html": example.read_text(encoding="utf-8"),
+        "text": f"{news}\n\nMost of them carried timber, and a few carried salt.\n\n{appeal}",
+        "whole": f"{appeal}\n\n{appeal}",
+        "bad": "— … —",
+    }

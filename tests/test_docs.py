@@ -38,6 +38,10 @@ def test_every_command_is_told_in_the_readme():
         assert f"detector {name}" in readme
 
 
+def test_the_figures_of_a_segment_are_those_that_follow_from_the_measured_speeds():
+    assert load(TOP / "benchmarks" / "segment.py").table() in (TOP / "docs" / "scale.md").read_text(encoding="utf-8")
+
+
 def test_the_counts_in_the_training_datas_readme_are_those_of_the_data():
     counts = load(TOP / "training_data" / "counts.py")
     readme = counts.README.read_text(encoding="utf-8")
