@@ -53,10 +53,10 @@ def table_of(pages, column, kind):
 def test_rows_get_the_text_that_the_api_gives_and_what_was_removed(detector, pages, tmp_path, batch_format):
     table = table_of(pages, "content", pa.large_string() if batch_format == "pyarrow" else pa.string())
     out = run(tmp_path, table, batch_format, column="content")
-    assert out.column_names == [*table.column_names, "labels_removed", "scores_removed", "words_removed"]
-    assert out.schema.field("labels_removed").type == pa.list_(pa.string())
-    assert out.schema.field("scores_removed").type == pa.list_(pa.float64())
-    assert out.schema.field("words_removed").type == pa.int64()
+    assert out.column_names == [*table.column_names, "removed_labels", "removed_scores", "removed_words"]
+    assert out.schema.field("removed_labels").type == pa.list_(pa.string())
+    assert out.schema.field("removed_scores").type == pa.list_(pa.float64())
+    assert out.schema.field("removed_words").type == pa.int64()
     assert out.schema.field("content").type == table.schema.field("content").type
     assert dict(zip(out["url"].to_pylist(), out["rank"].to_pylist(), strict=True)) == dict(
         zip(table["url"].to_pylist(), table["rank"].to_pylist(), strict=True)
@@ -66,10 +66,10 @@ def test_rows_get_the_text_that_the_api_gives_and_what_was_removed(detector, pag
         blocks = [block for block in detector.scan(pages[name]).blocks if block.label in ("donation", "paywall")]
         row = rows[f"{name}-1"]
         assert row["content"] == detector.clean(pages[name])
-        assert row["labels_removed"] == [block.label for block in blocks]
-        assert row["scores_removed"] == [block.score for block in blocks]
-        assert row["words_removed"] == sum(len(block.text.split()) for block in blocks) > 0
-    assert (rows["whole-0"]["labels_removed"], rows["whole-0"]["words_removed"]) == ([], 0)
+        assert row["removed_labels"] == [block.label for block in blocks]
+        assert row["removed_scores"] == [block.score for block in blocks]
+        assert row["removed_words"] == sum(len(block.text.split()) for block in blocks) > 0
+    assert (rows["whole-0"]["removed_labels"], rows["whole-0"]["removed_words"]) == ([], 0)
 
 
 @FORMATS
@@ -79,8 +79,8 @@ def test_what_fails_passes_unchanged_and_can_be_counted(pages, tmp_path, batch_f
     rows = {row["url"]: row for row in out.to_pylist()}
     for name, page in (("bad-0", pages["bad"]), ("none-1", None)):
         assert rows[name]["text"] == page
-        assert rows[name]["labels_removed"] is rows[name]["words_removed"] is None
-    assert ray.data.read_parquet(str(tmp_path / "out")).filter(expr=col("words_removed").is_null()).count() == 4
+        assert rows[name]["removed_labels"] is rows[name]["removed_words"] is None
+    assert ray.data.read_parquet(str(tmp_path / "out")).filter(expr=col("removed_words").is_null()).count() == 4
 
 
 @FORMATS
@@ -100,7 +100,7 @@ def test_a_page_that_fails_is_logged_by_its_name(pages, caplog):
 
 def test_a_batch_without_rows_or_without_the_column():
     empty = pa.table({"text": pa.array([], pa.string())})
-    assert DetectorBatches()(empty).column_names == ["text", "labels_removed", "scores_removed", "words_removed"]
+    assert DetectorBatches()(empty).column_names == ["text", "removed_labels", "removed_scores", "removed_words"]
     with pytest.raises(ValueError, match="no column 'html' among text: name the one that has the pages"):
         DetectorBatches("html")(empty)
 

@@ -17,9 +17,9 @@ _NAMES = ("url", "id", "path")
 """The columns that a page may be named by in the log; the first that is there is taken."""
 
 _ADDED = {
-    "labels_removed": pa.list_(pa.string()),
-    "scores_removed": pa.list_(pa.float64()),
-    "words_removed": pa.int64(),
+    "removed_labels": pa.list_(pa.string()),
+    "removed_scores": pa.list_(pa.float64()),
+    "removed_words": pa.int64(),
 }
 
 _log = logging.getLogger(__name__)
@@ -37,9 +37,9 @@ class DetectorBatches:
             compute=ray.data.ActorPoolStrategy(size=8),
         )
 
-    ``labels_removed`` and ``scores_removed`` are lists with an entry for each block that was taken out,
-    ``words_removed`` is the number of their words. A page that cannot be judged stays as it was, the three are null,
-    and it is logged; ``cleaned.filter(expr=col("words_removed").is_null()).count()``, with ``col`` of
+    ``removed_labels`` and ``removed_scores`` are lists with an entry for each block that was taken out,
+    ``removed_words`` is the number of their words. A page that cannot be judged stays as it was, the three are null,
+    and it is logged; ``cleaned.filter(expr=col("removed_words").is_null()).count()``, with ``col`` of
     ``ray.data.expressions``, counts them. Pages that are bytes are handed back as UTF-8.
 
     Parameters
