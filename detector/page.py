@@ -61,6 +61,10 @@ class Block:
     end: int | None = None
     xpath: str | None = None
 
+    def as_dict(self) -> dict[str, Any]:
+        """The fields that the block has, by name."""
+        return {name: value for name in Block.__slots__ if (value := getattr(self, name)) is not None}
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -90,10 +94,16 @@ class Page:
         """Whether more is flagged than is credible, so that cleaning takes nothing."""
         return self.flagged_share > CREDIBLE_SHARE
 
+    @property
+    def left_whole(self) -> str | None:
+        """The remark for the user where cleaning takes nothing because more is flagged than is credible."""
+        return f"left whole: {self.flagged_share:.0%} of its prose was flagged" if self.is_kept_whole else None
+
     def dropped(self, drop: Collection[str] = FLAGGED) -> list[bool]:
         """Whether each block is to be dropped; ``drop`` as for `kinds_to_drop`."""
         kinds = kinds_to_drop(drop)
-        return [not self.is_kept_whole and block.kind in kinds for block in self.blocks]
+        may_drop = not self.is_kept_whole
+        return [may_drop and block.kind in kinds for block in self.blocks]
 
     def text(self, drop: Collection[str] = FLAGGED) -> str:
         """The text that is left, a paragraph a line; ``drop`` as for `kinds_to_drop`."""

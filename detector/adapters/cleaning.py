@@ -22,9 +22,7 @@ class Cleaned:
     @property
     def left_whole(self) -> str | None:
         """The remark to log where more was flagged than is credible, so that nothing was taken."""
-        if not self.page.is_kept_whole:
-            return None
-        return f"left whole: {self.page.flagged_share:.0%} of its prose was flagged"
+        return self.page.left_whole
 
 
 @dataclass(frozen=True, slots=True)

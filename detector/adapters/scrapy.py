@@ -25,7 +25,6 @@ DETECTOR_MODEL
 from __future__ import annotations
 
 import logging
-from dataclasses import asdict
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -89,9 +88,7 @@ class DetectorPipeline:
         self._check_fields(adapter.item)
         cleaned = self.cleaner.clean(adapter[self.field])
         adapter[self.text_field] = cleaned.text
-        adapter[self.labels_field] = [
-            {name: value for name, value in asdict(block).items() if value is not None} for block in cleaned.page.blocks
-        ]
+        adapter[self.labels_field] = [block.as_dict() for block in cleaned.page.blocks]
         self.stats.inc_value("detector/pages")
         for block in cleaned.page.blocks:
             if block.label in FLAGGED:

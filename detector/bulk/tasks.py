@@ -16,7 +16,7 @@ import click
 
 from detector.bulk.removed import remove
 from detector.bulk.sources import Source
-from detector.page import FLAGGED, Block, Page, PageError
+from detector.page import FLAGGED, Page, PageError
 
 if TYPE_CHECKING:
     from detector.detector import Detector
@@ -84,8 +84,7 @@ class Clean:
         """Judge the page. Raises PageError."""
         page = detector.scan(source.page(), self.kind)
         removed = remove(page, self.to or source.cleaned_form(page.input), self.drop)
-        remark = f"left whole: {page.flagged_share:.0%} of its prose was flagged" if page.is_kept_whole else ""
-        return Done(source.cleaned(removed), _labels(page), remark)
+        return Done(source.cleaned(removed), _labels(page), page.left_whole or "")
 
     def failed(self, source: Source) -> Any:
         """What stands in a failed page's place."""
@@ -113,11 +112,7 @@ def tab_lines(path: str, page: Page) -> str:
 def json_object(source: Source, page: Page) -> dict[str, Any]:
     """The page and its blocks."""
     named = {"path": source.path} | ({"record": source.record} if hasattr(source, "record") else {})
-    blocks = [
-        {name: value for name in Block.__slots__ if (value := getattr(block, name)) is not None}
-        for block in page.blocks
-    ]
-    return named | {"input": page.input, "blocks": blocks}
+    return named | {"input": page.input, "blocks": [block.as_dict() for block in page.blocks]}
 
 
 def dolma_line(source: Source, page: Page | None) -> str:
